@@ -1,0 +1,109 @@
+//! The settings of a database, and the way to open it.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::db::Db;
+use crate::engine::Engine;
+use crate::engine::settings::Settings;
+use crate::env::clock::Clock;
+use crate::env::disk::Disk;
+use crate::env::memory::MemoryDisk;
+use crate::env::real::RealDisk;
+use crate::error::{Error, Result};
+use crate::model::durability::Durability;
+use crate::model::limits::INTERVAL_MILLIS;
+
+/// Settings for opening a database; made by [`Db::builder`](crate::Db::builder).
+///
+/// ```
+/// use ebbtide::{Db, Durability};
+/// let dir = tempfile::tempdir()?;
+/// let db = Db::builder(dir.path()).durability(Durability::Buffered).head_bytes_max(64 << 20).open()?;
+/// # db.close()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "a builder does nothing until `open`"]
+pub struct Builder {
+    /// `None` for a database in memory.
+    dir: Option<PathBuf>,
+    settings: Settings,
+}
+
+impl Builder {
+    pub(crate) fn new(dir: &Path) -> Self {
+        Self { dir: Some(dir.to_owned()), settings: Settings::default() }
+    }
+
+    /// Settings for a database that lives in memory only and starts empty.
+    pub fn in_memory() -> Self {
+        Self { dir: None, settings: Settings::default() }
+    }
+
+    /// When a write is acknowledged. Default [`Durability::Sync`]. In memory it changes nothing.
+    pub fn durability(mut self, durability: Durability) -> Self {
+        self.settings.durability = durability;
+        self
+    }
+
+    /// Where the database takes its time from. Default [`SystemClock`](crate::SystemClock).
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.settings.clock = clock;
+        self
+    }
+
+    /// Memory for recent points and their series, in bytes. Past it writes are refused with `Overloaded`. Default
+    /// 256 MiB.
+    pub fn head_bytes_max(mut self, bytes: usize) -> Self {
+        self.settings.head_bytes_max = bytes;
+        self
+    }
+
+    /// Most series. A batch that would make more is refused with `TooManySeries`; known series go on. Default
+    /// 1,000,000.
+    pub fn series_max(mut self, series: u32) -> Self {
+        self.settings.series_max = series as usize;
+        self
+    }
+
+    /// Stores NaN and infinities bit-exactly instead of refusing them. They take part in no statistic. Default off.
+    pub fn store_non_finite(mut self, store: bool) -> Self {
+        self.settings.store_non_finite = store;
+        self
+    }
+
+    /// Refuses to open when stored bytes are damaged, instead of setting the damage aside and serving the rest.
+    /// A torn end of the log, which every power cut may leave, is not damage. Default off.
+    pub fn strict(mut self, strict: bool) -> Self {
+        self.settings.strict = strict;
+        self
+    }
+
+    /// Opens the database, making it if it is not there, and replays its log.
+    ///
+    /// # Errors
+    /// `Locked` when it is open already, here or in another process; `Unsupported` for files of a newer format or a
+    /// directory of something else; `Corruption` under [`Builder::strict`] or when `FORMAT` is damaged; `InvalidInput`
+    /// for settings out of range; `Io` and `NoSpace` as the system has it.
+    pub fn open(self) -> Result<Db> {
+        if let Durability::Interval(every) = self.settings.durability {
+            check_interval(every)?;
+        }
+        let disk: Arc<dyn Disk> = match &self.dir {
+            Some(_) => Arc::new(RealDisk),
+            None => Arc::new(MemoryDisk::default()),
+        };
+        let dir = self.dir.unwrap_or_else(|| PathBuf::from("memory"));
+        Ok(Db::over(Engine::open(disk, &dir, self.settings)?))
+    }
+}
+
+fn check_interval(every: Duration) -> Result<()> {
+    let (least, most) = (INTERVAL_MILLIS.start(), INTERVAL_MILLIS.end());
+    if (Duration::from_millis(*least)..=Duration::from_millis(*most)).contains(&every) {
+        return Ok(());
+    }
+    Err(Error::invalid(format!("the interval {every:?} is outside of {least} to {most} ms")))
+}

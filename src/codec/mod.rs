@@ -1,0 +1,11 @@
+//! Bytes to values and back. Pure: reads no file, knows no database. Every decoder takes any bytes and gives a value
+//! or [`Malformed`], never a panic and never more memory than the bytes themselves explain.
+
+pub(crate) mod batch;
+pub(crate) mod checksum;
+pub(crate) mod record;
+pub(crate) mod varint;
+
+/// Bytes that no encoder of ours has written: what was wrong with them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Malformed(pub(crate) &'static str);

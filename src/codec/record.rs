@@ -1,0 +1,103 @@
+//! Control records: what FORMAT says and how a series is named in the log. The only room that names bincode.
+//!
+//! A record is a struct whose name ends in its version, encoded by bincode 1.3 with fixed-size little-endian integers.
+//! It always lies inside something with a checksum, is bounded in size, and may not have a byte too many.
+
+use bincode::Options;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::codec::Malformed;
+use crate::model::limits::FRAME_PAYLOAD_BYTES_MAX;
+use crate::model::series::SeriesKey;
+
+/// What a volume's directory is: the content of FORMAT.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) struct FormatV1 {
+    /// Id of this volume.
+    pub(crate) volume: [u8; 16],
+    /// Id of the store its files were born in; clones and backups keep it.
+    pub(crate) lineage: [u8; 16],
+    /// Span of a partition, in whole days.
+    pub(crate) partition_days: u16,
+}
+
+/// A series' name, in the order in which its dimensions were first written.
+#[derive(PartialEq, Eq, Debug, Serialize, Deserialize)]
+struct SeriesV1 {
+    namespace: String,
+    metric: String,
+    dimensions: Vec<(String, String)>,
+}
+
+impl FormatV1 {
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        encode(self)
+    }
+
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Malformed> {
+        decode(bytes)
+    }
+}
+
+/// The record of a series' name.
+pub(crate) fn encode_series(key: &SeriesKey) -> Vec<u8> {
+    let dimensions = key.dimensions().iter().map(|each| (each.name.to_string(), each.value.to_string())).collect();
+    encode(&SeriesV1 { namespace: key.namespace().into(), metric: key.metric().into(), dimensions })
+}
+
+/// The series a record names.
+pub(crate) fn decode_series(bytes: &[u8]) -> Result<SeriesKey, Malformed> {
+    let SeriesV1 { namespace, metric, dimensions } = decode(bytes)?;
+    SeriesKey::new(namespace, metric, dimensions).map_err(|_| Malformed("a series name breaks the limits"))
+}
+
+fn options() -> impl Options {
+    bincode::DefaultOptions::new()
+        .with_fixint_encoding()
+        .with_little_endian()
+        .reject_trailing_bytes()
+        .with_limit(FRAME_PAYLOAD_BYTES_MAX as u64)
+}
+
+fn encode(record: &impl Serialize) -> Vec<u8> {
+    options().serialize(record).expect("records are bounded by the limits of what they hold")
+}
+
+fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Malformed> {
+    options().deserialize(bytes).map_err(|_| Malformed("a record cannot be read"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn golden_bytes_of_records() {
+        // Goal: the bytes on disk never change, whatever crate writes them.
+        let format = FormatV1 { volume: [1; 16], lineage: [2; 16], partition_days: 1 };
+        let mut golden = vec![1; 16];
+        golden.extend([2; 16]);
+        golden.extend([1, 0]);
+        assert_eq!(format.encode(), golden);
+        assert_eq!(FormatV1::decode(&golden), Ok(format));
+
+        let key = SeriesKey::new("A.B", "m", [("h", "x")]).expect("valid");
+        let mut golden = Vec::new();
+        golden.extend(b"\x03\0\0\0\0\0\0\0A.B");
+        golden.extend(b"\x01\0\0\0\0\0\0\0m");
+        golden.extend(b"\x01\0\0\0\0\0\0\0");
+        golden.extend(b"\x01\0\0\0\0\0\0\0h\x01\0\0\0\0\0\0\0x");
+        assert_eq!(encode_series(&key), golden);
+        assert_eq!(decode_series(&golden), Ok(key));
+    }
+
+    #[test]
+    fn a_byte_too_many_or_too_few_is_refused() {
+        let mut bytes = FormatV1 { volume: [1; 16], lineage: [2; 16], partition_days: 1 }.encode();
+        assert!(FormatV1::decode(&bytes[..bytes.len() - 1]).is_err());
+        bytes.push(0);
+        assert!(FormatV1::decode(&bytes).is_err());
+        assert!(decode_series(&u64::MAX.to_le_bytes()).is_err(), "a length of 2^64 allocates nothing");
+    }
+}

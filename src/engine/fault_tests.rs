@@ -1,0 +1,96 @@
+//! An error at every I/O step of short workloads: a short write, a full disk, a failed sync, once and for ever. Method:
+//! the workload goes on as a program would; then the process ends in one way or another and the volume is opened anew.
+
+use std::io;
+
+use crate::engine::simulation::{Act, Fate, Run, Workload};
+use crate::env::dice::Dice;
+use crate::env::faulty::{Fault, FaultyDisk, Image, Trouble};
+use crate::error::ErrorKind;
+use crate::model::durability::Durability;
+
+fn workload(durability: Durability) -> Workload {
+    let acts = [Act::Write(0), Act::Write(3), Act::Group(3), Act::Sync, Act::Write(40), Act::Reopen].repeat(3);
+    Workload { name: "faults", durability, log_file_bytes: 1 << 10, acts }
+}
+
+/// Runs the workload with a fault; `None` when it ended before the fault's turn.
+fn run_with(workload: &Workload, fault: Fault) -> Option<Run> {
+    let (mut run, _opened) = Run::start(FaultyDisk::default().with_fault(fault), workload, Vec::new());
+    for &act in &workload.acts {
+        run.act(act);
+        if run.engine.is_some() {
+            run.check(true).unwrap_or_else(|why| panic!("{fault:?}, after {act:?}: {why}"));
+        }
+    }
+    (run.disk.operations() >= fault.at).then_some(run)
+}
+
+#[test]
+fn an_error_at_every_step_loses_nothing_and_shows_nothing_refused() {
+    // Goal: acknowledged means there, refused means not there, whatever call failed.
+    let mut dice = Dice::new(1);
+    let mut runs = 0;
+    for durability in [Durability::Sync, Durability::Buffered] {
+        let workload = workload(durability);
+        for kind in [io::ErrorKind::Other, io::ErrorKind::StorageFull] {
+            for what in [Trouble::Fail(kind), Trouble::FailForEver(kind)] {
+                for at in 1.. {
+                    let fault = Fault { at, what };
+                    let Some(run) = run_with(&workload, fault) else { break };
+                    for image in [Image::All, Image::Nothing, Image::Subset(dice.roll())] {
+                        let disk = run.disk.after_power_cut(image);
+                        let (again, opened) = Run::start(disk, &workload, run.fates.clone());
+                        opened.unwrap_or_else(|error| panic!("{fault:?}, {image:?}: cannot be opened: {error}"));
+                        again.check(false).unwrap_or_else(|why| panic!("{fault:?}, {image:?}: {why}"));
+                        runs += 1;
+                    }
+                }
+            }
+        }
+    }
+    println!("{runs} runs with faults, 0 violations");
+    assert!(runs > 1_000, "{runs} runs are too few");
+}
+
+#[test]
+fn a_failed_sync_ends_writing_and_reads_go_on() {
+    // Goal: no acknowledgement after a failed sync, until the volume is opened anew.
+    let workload = Workload { name: "poison", durability: Durability::Sync, log_file_bytes: 1 << 12, acts: vec![] };
+    let (mut run, opened) = Run::start(FaultyDisk::default(), &workload, Vec::new());
+    opened.expect("a sound disk");
+    run.act(Act::Write(0));
+    // The next write's own operation is the first, its sync the second.
+    let at = run.disk.operations() + 2;
+    run.disk = run.disk.clone().with_fault(Fault { at, what: Trouble::Fail(io::ErrorKind::Other) });
+    run.act(Act::Group(3));
+    assert_eq!(run.fates[1..], [Fate::Unknown; 3], "all that waited for this sync");
+    run.act(Act::Write(0));
+    run.act(Act::Sync);
+    assert_eq!(run.fates[4], Fate::Refused);
+    let engine = run.engine.as_ref().expect("open");
+    assert_eq!(engine.sync().map_err(|error| error.kind()), Err(ErrorKind::Failed));
+    assert_eq!(engine.close().map_err(|error| error.kind()), Err(ErrorKind::Failed), "close tells it too");
+    run.check(true).expect("reads go on");
+    run.act(Act::Reopen);
+    run.adopt().expect("what was acknowledged is there");
+    run.act(Act::Write(0));
+    assert_eq!(run.fates.last(), Some(&Fate::Durable), "writing goes on after opening anew");
+}
+
+#[test]
+fn a_full_disk_refuses_writes_until_there_is_space() {
+    // Goal: `NoSpace`, nothing stored, and writing goes on by itself once the disk has room.
+    let workload = Workload { name: "full", durability: Durability::Sync, log_file_bytes: 1 << 9, acts: vec![] };
+    let (mut run, opened) = Run::start(FaultyDisk::default(), &workload, Vec::new());
+    opened.expect("a sound disk");
+    run.act(Act::Write(0));
+    let at = run.disk.operations() + 1;
+    run.disk = run.disk.clone().with_fault(Fault { at, what: Trouble::Fail(io::ErrorKind::StorageFull) });
+    let engine = run.engine.clone().expect("open");
+    let refused = engine.write(&crate::engine::simulation::batch(99, 0)).map_err(|error| error.kind());
+    assert_eq!(refused.map(|_| ()), Err(ErrorKind::NoSpace));
+    run.act(Act::Write(0));
+    assert_eq!(run.fates, [Fate::Durable; 2]);
+    run.check(true).expect("the refused batch is not there");
+}

@@ -1,0 +1,297 @@
+//! A disk for tests that remembers what is durable and what is not, and that can stop, fail or tear at the n-th
+//! operation. What a power cut leaves is one of four images.
+
+mod image;
+
+use std::collections::BTreeSet;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use crate::env::dice::Dice;
+use crate::env::disk::{Disk, DiskFile, Lock, parent};
+use crate::env::memory::not_found;
+use image::{ContentOp, Inode, NameOp, Names};
+
+pub(crate) use image::Image;
+
+/// What goes wrong, and at which operation, counted from 1.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Fault {
+    pub(crate) at: u64,
+    pub(crate) what: Trouble,
+}
+
+/// What can go wrong.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Trouble {
+    /// The power goes: the operation may have reached the disk's cache, every later one is refused.
+    Stop,
+    /// The operation fails once. A write is short; a sync drops what it should have written.
+    Fail(io::ErrorKind),
+    /// The operation and every later one that writes or syncs fails.
+    FailForEver(io::ErrorKind),
+}
+
+/// The disk. Clones are the same disk.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct FaultyDisk(Arc<Mutex<State>>);
+
+#[derive(Debug, Default)]
+struct State {
+    inodes: Vec<Inode>,
+    names: Names,
+    durable_names: Names,
+    unsynced_names: Vec<NameOp>,
+    operations: u64,
+    fault: Option<Fault>,
+    stopped: bool,
+    locked: BTreeSet<PathBuf>,
+}
+
+impl FaultyDisk {
+    /// A disk on which something goes wrong.
+    pub(crate) fn with_fault(self, fault: Fault) -> Self {
+        self.0.lock().fault = Some(fault);
+        self
+    }
+
+    /// Operations so far that write, rename, remove or sync.
+    pub(crate) fn operations(&self) -> u64 {
+        self.0.lock().operations
+    }
+
+    /// Whether the power went.
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.0.lock().stopped
+    }
+
+    /// What the next start finds after a power cut now.
+    pub(crate) fn after_power_cut(&self, image: Image) -> Self {
+        let state = self.0.lock();
+        let mut dice = Dice::new(match image {
+            Image::Subset(seed) | Image::Reordered(seed) => seed,
+            Image::Nothing | Image::All => 0,
+        });
+        let inodes = state.inodes.iter().map(|inode| inode.after_power_cut(image, &mut dice)).collect();
+        let mut ops = state.unsynced_names.clone();
+        match image {
+            Image::Nothing => ops.clear(),
+            Image::All => {}
+            Image::Subset(_) => ops.retain(|_| dice.coin()),
+            Image::Reordered(_) => {
+                ops.retain(|_| dice.coin());
+                for last in (1..ops.len()).rev() {
+                    let other = usize::try_from(dice.below(last as u64 + 1)).expect("an index");
+                    ops.swap(last, other);
+                }
+            }
+        }
+        let mut names = state.durable_names.clone();
+        for op in ops {
+            op.apply(&mut names);
+        }
+        // A name in a folder that is not there cannot be reached.
+        let (dirs, here) = (names.dirs.clone(), |path: &Path| parent(path) == Path::new("."));
+        names.files.retain(|path, _| here(path) || dirs.contains(parent(path)));
+        let state = State { inodes, durable_names: names.clone(), names, ..State::default() };
+        Self(Arc::new(Mutex::new(state)))
+    }
+
+    /// Changes the stored bytes of a file behind everybody's back.
+    pub(crate) fn damage(&self, path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
+        let mut state = self.0.lock();
+        let number = state.names.files[path];
+        let inode = &mut state.inodes[number];
+        change(&mut inode.content);
+        inode.durable.clone_from(&inode.content);
+    }
+
+    /// Removes a file behind everybody's back.
+    pub(crate) fn lose(&self, path: &Path) {
+        let mut state = self.0.lock();
+        state.names.files.remove(path);
+        state.durable_names.files.remove(path);
+    }
+}
+
+/// What is to become of an operation.
+enum Fate {
+    Done,
+    /// It is done, but the caller never hears of it: the power went.
+    Unheard(io::Error),
+    Failed(io::Error),
+}
+
+impl State {
+    fn step(&mut self) -> Fate {
+        self.operations += 1;
+        if self.stopped {
+            return Fate::Failed(io::Error::other("the power is gone"));
+        }
+        match self.fault {
+            Some(Fault { at, what: Trouble::Stop }) if self.operations >= at => {
+                self.stopped = true;
+                Fate::Unheard(io::Error::other("the power goes"))
+            }
+            Some(Fault { at, what: Trouble::Fail(kind) }) if self.operations == at => Fate::Failed(kind.into()),
+            Some(Fault { at, what: Trouble::FailForEver(kind) }) if self.operations >= at => Fate::Failed(kind.into()),
+            _ => Fate::Done,
+        }
+    }
+
+    fn rename_names(&mut self, op: NameOp) -> io::Result<()> {
+        match self.step() {
+            Fate::Failed(error) => return Err(error),
+            Fate::Unheard(error) => {
+                op.clone().apply(&mut self.names);
+                self.unsynced_names.push(op);
+                return Err(error);
+            }
+            Fate::Done => {}
+        }
+        op.clone().apply(&mut self.names);
+        self.unsynced_names.push(op);
+        Ok(())
+    }
+
+    fn change(&mut self, number: usize, op: ContentOp) -> io::Result<()> {
+        let fate = self.step();
+        let inode = &mut self.inodes[number];
+        match fate {
+            Fate::Done => {
+                inode.change(op);
+                Ok(())
+            }
+            Fate::Unheard(error) => {
+                inode.change(op);
+                Err(error)
+            }
+            Fate::Failed(error) => {
+                if let ContentOp::Write { offset, bytes } = op {
+                    inode.change(ContentOp::Write { offset, bytes: bytes[..bytes.len() / 2].to_vec() });
+                }
+                Err(error)
+            }
+        }
+    }
+
+    fn sync(&mut self, number: usize) -> io::Result<()> {
+        let fate = self.step();
+        let Inode { durable, unsynced, dropped, .. } = &mut self.inodes[number];
+        match fate {
+            Fate::Done => {
+                unsynced.drain(..).for_each(|op| op.apply(durable));
+                Ok(())
+            }
+            Fate::Unheard(error) => Err(error),
+            Fate::Failed(error) => {
+                dropped.append(unsynced);
+                Err(error)
+            }
+        }
+    }
+}
+
+impl Disk for FaultyDisk {
+    fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
+        let mut state = self.0.lock();
+        let number = state.inodes.len();
+        state.inodes.push(Inode::default());
+        state.rename_names(NameOp::Link(path.to_owned(), number))?;
+        Ok(Box::new(FaultyFile { disk: self.clone(), number }))
+    }
+
+    fn read(&self, path: &Path, _bytes_max: u64) -> io::Result<Vec<u8>> {
+        let state = self.0.lock();
+        let number = state.names.files.get(path).ok_or_else(|| not_found(path))?;
+        Ok(state.inodes[*number].content.clone())
+    }
+
+    fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
+        let state = self.0.lock();
+        if !state.names.dirs.contains(dir) {
+            return Err(not_found(dir));
+        }
+        let inside = state.names.files.keys().chain(&state.names.dirs).filter(|path| parent(path) == dir);
+        Ok(inside.map(|path| path.file_name().expect("a name").to_string_lossy().into_owned()).collect())
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let mut state = self.0.lock();
+        let number = *state.names.files.get(from).ok_or_else(|| not_found(from))?;
+        state.rename_names(NameOp::Rename(from.to_owned(), to.to_owned(), number))
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        self.0.lock().rename_names(NameOp::Unlink(path.to_owned()))
+    }
+
+    fn create_dir(&self, dir: &Path) -> io::Result<()> {
+        self.0.lock().rename_names(NameOp::Dir(dir.to_owned()))
+    }
+
+    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        let mut state = self.0.lock();
+        match state.step() {
+            Fate::Failed(error) | Fate::Unheard(error) => return Err(error),
+            Fate::Done => {}
+        }
+        let unsynced = std::mem::take(&mut state.unsynced_names);
+        let (here, elsewhere): (Vec<NameOp>, Vec<NameOp>) = unsynced.into_iter().partition(|op| op.dir() == dir);
+        for op in here {
+            op.apply(&mut state.durable_names);
+        }
+        state.unsynced_names = elsewhere;
+        Ok(())
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<Lock> {
+        let mut state = self.0.lock();
+        if !state.locked.insert(path.to_owned()) {
+            return Ok(Lock::Taken { owner: "somebody".into() });
+        }
+        Ok(Lock::Held(Box::new(Hold { disk: self.clone(), path: path.to_owned() })))
+    }
+}
+
+struct Hold {
+    disk: FaultyDisk,
+    path: PathBuf,
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.disk.0.lock().locked.remove(&self.path);
+    }
+}
+
+#[derive(Debug)]
+struct FaultyFile {
+    disk: FaultyDisk,
+    number: usize,
+}
+
+impl DiskFile for FaultyFile {
+    fn write_at(&mut self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.disk.0.lock().change(self.number, ContentOp::Write { offset, bytes: bytes.to_vec() })
+    }
+
+    fn allocate(&mut self, len: u64) -> io::Result<()> {
+        let mut state = self.disk.0.lock();
+        let offset = state.inodes[self.number].content.len() as u64;
+        let zeros = vec![0; usize::try_from(len.saturating_sub(offset)).expect("a test's file fits memory")];
+        state.change(self.number, ContentOp::Write { offset, bytes: zeros })
+    }
+
+    fn truncate(&mut self, len: u64) -> io::Result<()> {
+        let len = usize::try_from(len).expect("a test's file fits memory");
+        self.disk.0.lock().change(self.number, ContentOp::Truncate(len))
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.disk.0.lock().sync(self.number)
+    }
+}

@@ -1,0 +1,41 @@
+//! Where things lie in a volume's directory: the names of docs/format.md and nothing else.
+
+/// The lock file.
+pub(crate) const LOCK: &str = "LOCK";
+/// The file that says what this directory is.
+pub(crate) const FORMAT: &str = "FORMAT";
+/// The folder of log files.
+pub(crate) const WAL: &str = "wal";
+/// The folder into which damaged bytes are set aside.
+pub(crate) const QUARANTINE: &str = "quarantine";
+
+const LOG_SUFFIX: &str = ".log";
+
+/// Name of the log file with this number.
+pub(crate) fn log_name(number: u64) -> String {
+    format!("{number:06}{LOG_SUFFIX}")
+}
+
+/// Number of the log file with this name, if it is one.
+pub(crate) fn log_number(name: &str) -> Option<u64> {
+    let digits = name.strip_suffix(LOG_SUFFIX)?;
+    let number = digits.parse().ok()?;
+    (log_name(number) == name).then_some(number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn log_names_and_numbers_are_one_to_one() {
+        // Goal: no second name means the same file.
+        assert_eq!(log_name(42), "000042.log");
+        for number in [1, 42, 999_999, 1_000_000, u64::MAX] {
+            assert_eq!(log_number(&log_name(number)), Some(number));
+        }
+        for name in ["42.log", "+00042.log", "0000042.log", "000042.log.tmp", "x.log", "000042"] {
+            assert_eq!(log_number(name), None, "{name}");
+        }
+    }
+}

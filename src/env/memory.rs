@@ -1,0 +1,114 @@
+//! A disk in memory, for databases that leave no trace. A sync has nothing to do.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use crate::env::disk::{Disk, DiskFile, Lock};
+
+/// Files in memory, gone with the last handle.
+#[derive(Debug, Default)]
+pub(crate) struct MemoryDisk {
+    names: Mutex<Names>,
+}
+
+#[derive(Debug, Default)]
+struct Names {
+    files: BTreeMap<PathBuf, Arc<Mutex<Vec<u8>>>>,
+    dirs: BTreeSet<PathBuf>,
+}
+
+/// The error for a name that is not there.
+pub(crate) fn not_found(path: &Path) -> io::Error {
+    io::Error::new(io::ErrorKind::NotFound, format!("{} is not there", path.display()))
+}
+
+impl Disk for MemoryDisk {
+    fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
+        let content = Arc::new(Mutex::new(Vec::new()));
+        self.names.lock().files.insert(path.to_owned(), content.clone());
+        Ok(Box::new(MemoryFile { content }))
+    }
+
+    fn read(&self, path: &Path, _bytes_max: u64) -> io::Result<Vec<u8>> {
+        let names = self.names.lock();
+        let content = names.files.get(path).ok_or_else(|| not_found(path))?;
+        let bytes = content.lock().clone();
+        Ok(bytes)
+    }
+
+    fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
+        let names = self.names.lock();
+        if !names.dirs.contains(dir) {
+            return Err(not_found(dir));
+        }
+        let inside = names.files.keys().chain(&names.dirs).filter(|path| path.parent() == Some(dir));
+        let mut found: Vec<String> =
+            inside.filter_map(|path| Some(path.file_name()?.to_string_lossy().into_owned())).collect();
+        found.sort_unstable();
+        Ok(found)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let mut names = self.names.lock();
+        let content = names.files.remove(from).ok_or_else(|| not_found(from))?;
+        names.files.insert(to.to_owned(), content);
+        Ok(())
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        self.names.lock().files.remove(path).map(|_| ()).ok_or_else(|| not_found(path))
+    }
+
+    fn create_dir(&self, dir: &Path) -> io::Result<()> {
+        self.names.lock().dirs.insert(dir.to_owned());
+        Ok(())
+    }
+
+    fn sync_dir(&self, _dir: &Path) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn lock(&self, _path: &Path) -> io::Result<Lock> {
+        // A disk in memory has one owner from its birth.
+        Ok(Lock::Held(Box::new(())))
+    }
+}
+
+#[derive(Debug)]
+struct MemoryFile {
+    content: Arc<Mutex<Vec<u8>>>,
+}
+
+impl DiskFile for MemoryFile {
+    fn write_at(&mut self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        overwrite(&mut self.content.lock(), bytes, offset);
+        Ok(())
+    }
+
+    fn allocate(&mut self, _len: u64) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn truncate(&mut self, len: u64) -> io::Result<()> {
+        self.content.lock().truncate(usize::try_from(len).unwrap_or(usize::MAX));
+        Ok(())
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Writes bytes into a content at an offset, with zeros in between if it lies behind the end.
+pub(crate) fn overwrite(content: &mut Vec<u8>, bytes: &[u8], offset: u64) {
+    let start = usize::try_from(offset).expect("a file in memory fits memory");
+    let end = start + bytes.len();
+    if content.len() < end {
+        content.resize(end, 0);
+    }
+    content[start..end].copy_from_slice(bytes);
+}

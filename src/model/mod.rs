@@ -1,0 +1,10 @@
+//! The words of Ebbtide: times, values, points, series, batches and their limits.
+//! Knows nothing of bytes, files, clocks or threads; everything else is said in these words.
+
+pub(crate) mod batch;
+pub(crate) mod durability;
+pub mod limits;
+pub(crate) mod point;
+pub(crate) mod selector;
+pub(crate) mod series;
+pub(crate) mod time;

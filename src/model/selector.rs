@@ -1,0 +1,55 @@
+//! Which series a question is about.
+
+use crate::model::series::{Dimension, SeriesKey};
+
+/// Selects series by namespace, metric and any subset of dimensions; what is not named is not asked.
+///
+/// ```
+/// use ebbtide::{Selector, SeriesKey};
+/// let key = SeriesKey::new("MINE.APP", "cpu_util", [("host", "a"), ("core", "1")])?;
+/// assert!(Selector::all().matches(&key));
+/// assert!(Selector::all().namespace("MINE.APP").dimension("core", "1").matches(&key));
+/// assert!(!Selector::all().metric("mem_util").matches(&key));
+/// # Ok::<(), ebbtide::Error>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Selector {
+    namespace: Option<Box<str>>,
+    metric: Option<Box<str>>,
+    dimensions: Vec<Dimension>,
+}
+
+impl Selector {
+    /// Every series.
+    pub fn all() -> Self {
+        Self::default()
+    }
+
+    /// Only series of this namespace.
+    #[must_use]
+    pub fn namespace(mut self, namespace: impl Into<Box<str>>) -> Self {
+        self.namespace = Some(namespace.into());
+        self
+    }
+
+    /// Only series of this metric name.
+    #[must_use]
+    pub fn metric(mut self, metric: impl Into<Box<str>>) -> Self {
+        self.metric = Some(metric.into());
+        self
+    }
+
+    /// Only series that have this dimension with this value.
+    #[must_use]
+    pub fn dimension(mut self, name: impl Into<Box<str>>, value: impl Into<Box<str>>) -> Self {
+        self.dimensions.push(Dimension { name: name.into(), value: value.into() });
+        self
+    }
+
+    /// Whether the series is selected.
+    pub fn matches(&self, key: &SeriesKey) -> bool {
+        self.namespace.as_deref().is_none_or(|namespace| namespace == key.namespace())
+            && self.metric.as_deref().is_none_or(|metric| metric == key.metric())
+            && self.dimensions.iter().all(|asked| key.dimension(&asked.name) == Some(&*asked.value))
+    }
+}

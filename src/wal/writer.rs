@@ -1,0 +1,224 @@
+//! Appending to the log: one write for a group of frames, syncs, rotation and sealing.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::codec::checksum::Place;
+use crate::env::disk::{Disk, DiskFile, temporary};
+use crate::env::layout;
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::durability::Sequence;
+use crate::wal::format::{FILE_HEADER_BYTES, Kind, Payload, SEAL_BYTES, empty_payload, encode_file_header, put_frame};
+
+/// The writing end of the log.
+///
+/// An error of kind `Unknown` or `Failed` is final: nothing more is written until the log is opened anew. After any
+/// other error the log is as it was before the call.
+pub(crate) struct Wal {
+    disk: Arc<dyn Disk>,
+    /// The `wal` folder.
+    dir: PathBuf,
+    lineage: [u8; 16],
+    /// Length to which files are laid out.
+    file_bytes: u64,
+    next_number: u64,
+    /// Bytes in files that are complete.
+    sealed_bytes: u64,
+    /// The file of this run; made by the first write, so that a full disk does not keep the store from opening.
+    file: Option<LogFile>,
+    last: Sequence,
+    state: State,
+    /// Reused for every group.
+    buffer: Vec<u8>,
+}
+
+enum State {
+    Open,
+    /// A sync failed. What the system still shows of the file may exist in memory only (Rebello et al., "Can
+    /// Applications Recover from fsync Failures?", ATC 2020), so it is neither synced nor written again.
+    Failed(Error),
+    Closed,
+}
+
+#[derive(Debug)]
+struct LogFile {
+    file: Box<dyn DiskFile>,
+    number: u64,
+    /// Where the next frame goes.
+    end: u64,
+    /// Up to where a sync has returned.
+    durable: u64,
+    capacity: u64,
+}
+
+impl Wal {
+    /// A log that goes on behind `last` with a new file, numbered `next_number`; older files hold `sealed_bytes`.
+    pub(crate) fn new(
+        disk: Arc<dyn Disk>,
+        volume: &Path,
+        lineage: [u8; 16],
+        file_bytes: u64,
+        (next_number, last, sealed_bytes): (u64, Sequence, u64),
+    ) -> Self {
+        let dir = volume.join(layout::WAL);
+        let (file, state, buffer) = (None, State::Open, Vec::new());
+        Self { disk, dir, lineage, file_bytes, next_number, sealed_bytes, file, last, state, buffer }
+    }
+
+    /// Appends a group of frames by one write. Nothing of it is durable before [`Wal::sync`] returns.
+    pub(crate) fn append<'a>(&mut self, group: impl Iterator<Item = (Sequence, &'a Payload)> + Clone) -> Result<()> {
+        self.check_open()?;
+        let bytes = group.clone().map(|(_, payload)| payload.frame_bytes()).sum();
+        self.make_room(bytes)?;
+        let file = self.file.as_mut().expect("make_room leaves a file open");
+        let start = Place { lineage: self.lineage, file: file.number, offset: file.end };
+        self.buffer.clear();
+        let mut last = self.last;
+        for (sequence, payload) in group {
+            assert_eq!(sequence, last.next(), "sequences follow each other");
+            put_frame(&mut self.buffer, start, Kind::Batch, sequence, file.durable, payload);
+            last = sequence;
+        }
+        match file.file.write_at(&self.buffer, file.end) {
+            Ok(()) => {
+                file.end += self.buffer.len() as u64;
+                self.last = last;
+                Ok(())
+            }
+            Err(error) => Err(self.cut_back("write", error)),
+        }
+    }
+
+    /// Makes everything appended so far durable.
+    pub(crate) fn sync(&mut self) -> Result<()> {
+        self.check_open()?;
+        let Some(file) = self.file.as_mut().filter(|file| file.durable < file.end) else { return Ok(()) };
+        match file.file.sync() {
+            Ok(()) => {
+                file.durable = file.end;
+                Ok(())
+            }
+            Err(error) => Err(self.fail("sync", error)),
+        }
+    }
+
+    /// Completes the log: everything durable, the open file sealed. Nothing can be appended afterwards.
+    pub(crate) fn close(&mut self) -> Result<()> {
+        let sealed = match &self.state {
+            State::Open => self.seal(),
+            State::Failed(error) => Err(error.clone()),
+            State::Closed => Ok(()),
+        };
+        self.state = State::Closed;
+        sealed
+    }
+
+    /// Bytes of log on disk that a restart would have to replay.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.sealed_bytes + self.file.as_ref().map_or(0, |file| file.end)
+    }
+
+    fn check_open(&self) -> Result<()> {
+        match &self.state {
+            State::Open => Ok(()),
+            State::Failed(error) => Err(error.clone()),
+            State::Closed => Err(Error::new(ErrorKind::Closed, "the database is closed")),
+        }
+    }
+
+    /// Sees to it that the open file holds `bytes` more and its seal.
+    fn make_room(&mut self, bytes: u64) -> Result<()> {
+        if self.file.as_ref().is_some_and(|file| file.end + bytes + SEAL_BYTES <= file.capacity) {
+            return Ok(());
+        }
+        self.seal()?;
+        let capacity = self.file_bytes.max(FILE_HEADER_BYTES as u64 + bytes + SEAL_BYTES);
+        self.create_file(capacity)
+    }
+
+    /// Seals the open file, if there is one.
+    fn seal(&mut self) -> Result<()> {
+        // IMPORTANT: every frame is durable before the seal is written, so that a seal that is read back, even from
+        // the page cache of a killed process, vouches for all before it.
+        self.sync()?;
+        let Some(file) = self.file.as_mut() else { return Ok(()) };
+        let place = Place { lineage: self.lineage, file: file.number, offset: file.end };
+        self.buffer.clear();
+        put_frame(&mut self.buffer, place, Kind::Seal, self.last, file.durable, &empty_payload());
+        if let Err(error) = file.file.write_at(&self.buffer, file.end) {
+            return Err(self.cut_back("seal", error));
+        }
+        file.end += SEAL_BYTES;
+        let end = file.end;
+        if let Err(error) = file.file.truncate(end) {
+            return Err(self.fail("cut", error));
+        }
+        self.sync()?;
+        self.sealed_bytes += end;
+        self.file = None;
+        Ok(())
+    }
+
+    /// Makes the next file. It gets its name only once its header and its space are durable.
+    fn create_file(&mut self, capacity: u64) -> Result<()> {
+        let number = self.next_number;
+        let path = self.dir.join(layout::log_name(number));
+        let draft = temporary(&path);
+        let made = (|| {
+            let mut file = self.disk.create(&draft)?;
+            file.write_at(&encode_file_header(self.lineage, number), 0)?;
+            file.allocate(capacity)?;
+            file.sync()?;
+            self.disk.rename(&draft, &path)?;
+            Ok(file)
+        })();
+        let file = match made {
+            Ok(file) => file,
+            Err(error) => {
+                // The draft was never true; what is left of it is swept at the next open.
+                if let Err(left) = self.disk.remove(&draft) {
+                    tracing::debug!(file = %draft.display(), error = %left, "a draft stays until the next open");
+                }
+                return Err(Error::io(format_args!("make {}", path.display()), error));
+            }
+        };
+        // IMPORTANT: the folder is synced before any frame counts, or the file may vanish with its frames.
+        if let Err(error) = self.disk.sync_dir(&self.dir) {
+            return Err(self.fail("sync the folder of", error));
+        }
+        self.next_number += 1;
+        let end = FILE_HEADER_BYTES as u64;
+        self.file = Some(LogFile { file, number, end, durable: end, capacity });
+        Ok(())
+    }
+
+    /// Takes back a write that failed half-way, durably, so that no part of it can come to light later.
+    fn cut_back(&mut self, what: &str, error: std::io::Error) -> Error {
+        let file = self.file.as_mut().expect("only a write to the open file is taken back");
+        let end = file.end;
+        if let Err(cut) = file.file.truncate(end).and_then(|()| file.file.sync()) {
+            return self.fail("take back a write to", cut);
+        }
+        Error::io(format_args!("{what} {}", self.path()), error)
+    }
+
+    /// Ends writing for good; gives the error for those who do not know what became of their batch.
+    fn fail(&mut self, what: &str, error: std::io::Error) -> Error {
+        let cause = Error::io(format_args!("{what} {}", self.path()), error);
+        tracing::error!(error = %cause, "the log failed: no more writes until the database is opened anew");
+        let read_only = "read-only after an I/O error, open the database anew";
+        self.state = State::Failed(Error::because(ErrorKind::Failed, read_only, &cause));
+        Error::because(ErrorKind::Unknown, "whether the batch was stored is not known", &cause)
+    }
+
+    fn path(&self) -> String {
+        let number = self.file.as_ref().map_or(self.next_number, |file| file.number);
+        format!("{}/{}", layout::WAL, layout::log_name(number))
+    }
+}
+
+impl std::fmt::Debug for Wal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Wal").field("last", &self.last).field("file", &self.file).finish_non_exhaustive()
+    }
+}
