@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::db::Db;
 use crate::engine::Engine;
@@ -11,9 +10,8 @@ use crate::env::clock::Clock;
 use crate::env::disk::Disk;
 use crate::env::memory::MemoryDisk;
 use crate::env::real::RealDisk;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::model::durability::Durability;
-use crate::model::limits::INTERVAL_MILLIS;
 
 /// Settings for opening a database; made by [`Db::builder`](crate::Db::builder).
 ///
@@ -88,9 +86,7 @@ impl Builder {
     /// directory of something else; `Corruption` under [`Builder::strict`] or when `FORMAT` is damaged; `InvalidInput`
     /// for settings out of range; `Io` and `NoSpace` as the system has it.
     pub fn open(self) -> Result<Db> {
-        if let Durability::Interval(every) = self.settings.durability {
-            check_interval(every)?;
-        }
+        self.settings.durability.check()?;
         let disk: Arc<dyn Disk> = match &self.dir {
             Some(_) => Arc::new(RealDisk),
             None => Arc::new(MemoryDisk::default()),
@@ -98,12 +94,4 @@ impl Builder {
         let dir = self.dir.unwrap_or_else(|| PathBuf::from("memory"));
         Ok(Db::over(Engine::open(disk, &dir, self.settings)?))
     }
-}
-
-fn check_interval(every: Duration) -> Result<()> {
-    let (least, most) = (INTERVAL_MILLIS.start(), INTERVAL_MILLIS.end());
-    if (Duration::from_millis(*least)..=Duration::from_millis(*most)).contains(&every) {
-        return Ok(());
-    }
-    Err(Error::invalid(format!("the interval {every:?} is outside of {least} to {most} ms")))
 }

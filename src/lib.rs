@@ -39,7 +39,7 @@
 //! is stored stays unharmed.
 //!
 //! # Features
-//! None by default.
+//! None by default. `server` adds the HTTP face and the command line `ebbtide`.
 
 mod builder;
 mod catalog;
@@ -50,6 +50,8 @@ mod env;
 mod error;
 mod head;
 mod model;
+#[cfg(feature = "server")]
+pub mod server;
 mod wal;
 
 pub use builder::Builder;

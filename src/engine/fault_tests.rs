@@ -2,6 +2,7 @@
 //! the workload goes on as a program would; then the process ends in one way or another and the volume is opened anew.
 
 use std::io;
+use std::time::Duration;
 
 use crate::engine::simulation::{Act, Fate, Run, Workload};
 use crate::env::dice::Dice;
@@ -93,4 +94,25 @@ fn a_full_disk_refuses_writes_until_there_is_space() {
     run.act(Act::Write(0));
     assert_eq!(run.fates, [Fate::Durable; 2]);
     run.check(true).expect("the refused batch is not there");
+}
+
+#[test]
+fn an_interval_database_syncs_without_being_asked() {
+    // Method: write with an interval of 10 ms, then look again and again, within a bound, at what a power cut would
+    // leave.
+    let durability = Durability::Interval(Duration::from_millis(10));
+    let workload = Workload { name: "interval", durability, log_file_bytes: 1 << 12, acts: vec![] };
+    let (mut run, opened) = Run::start(FaultyDisk::default(), &workload, Vec::new());
+    opened.expect("a sound disk");
+    run.act(Act::Write(0));
+    assert_eq!(run.fates, [Fate::Written]);
+    let (_never, nothing) = crossbeam_channel::bounded::<()>(0);
+    let is_durable = |_: &u32| {
+        assert!(nothing.recv_timeout(Duration::from_millis(5)).is_err());
+        let sync = Workload { durability: Durability::Sync, ..workload.clone() };
+        let (again, opened) = Run::start(run.disk.after_power_cut(Image::Nothing), &sync, run.fates.clone());
+        opened.expect("a sound disk");
+        again.check(false).expect("a prefix") == [true]
+    };
+    assert!((0..2_000).find(is_durable).is_some(), "nothing was synced within 10 s");
 }

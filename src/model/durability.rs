@@ -1,7 +1,11 @@
 //! What an acknowledgement promises, and the order in which acknowledgements came.
 
 use std::fmt;
+use std::str::FromStr;
 use std::time::Duration;
+
+use crate::error::{Error, Result};
+use crate::model::limits::INTERVAL_MILLIS;
 
 /// When a write is acknowledged, and so what a fault can take back. Chosen per database with
 /// [`Builder::durability`](crate::Builder::durability); a batch may ask for more, never for less.
@@ -20,13 +24,44 @@ pub enum Durability {
     Sync,
 }
 
+impl Durability {
+    /// Refuses an interval out of range.
+    pub(crate) fn check(self) -> Result<()> {
+        let (least, most) = (INTERVAL_MILLIS.start(), INTERVAL_MILLIS.end());
+        match self {
+            Self::Interval(every)
+                if !(Duration::from_millis(*least)..=Duration::from_millis(*most)).contains(&every) =>
+            {
+                Err(Error::invalid(format!("the interval {every:?} is outside of {least} to {most} ms")))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// `sync`, `interval:1000` (in milliseconds) or `buffered`.
 impl fmt::Display for Durability {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Buffered => f.write_str("buffered"),
-            Self::Interval(every) => write!(f, "interval {} ms", every.as_millis()),
+            Self::Interval(every) => write!(f, "interval:{}", every.as_millis()),
             Self::Sync => f.write_str("sync"),
         }
+    }
+}
+
+/// Reads what [`Display`](fmt::Display) writes.
+impl FromStr for Durability {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let durability = match (text, text.strip_prefix("interval:").map(str::parse)) {
+            ("sync", _) => Self::Sync,
+            ("buffered", _) => Self::Buffered,
+            (_, Some(Ok(millis))) => Self::Interval(Duration::from_millis(millis)),
+            _ => return Err(Error::invalid("the modes are sync, interval:MILLISECONDS and buffered")),
+        };
+        durability.check().map(|()| durability)
     }
 }
 
@@ -48,5 +83,20 @@ impl Sequence {
 impl fmt::Display for Sequence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn modes_are_read_as_they_are_written_and_held_to_their_range() {
+        for text in ["sync", "buffered", "interval:10", "interval:60000"] {
+            assert_eq!(text.parse::<Durability>().map(|mode| mode.to_string()).ok().as_deref(), Some(text));
+        }
+        for text in ["", "Sync", "interval", "interval:", "interval:9", "interval:60001", "interval:-1"] {
+            assert!(text.parse::<Durability>().is_err(), "{text}");
+        }
     }
 }

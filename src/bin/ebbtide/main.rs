@@ -1,0 +1,56 @@
+//! The command line: which subcommand runs, what it prints when it fails, and which status it ends with.
+
+mod import;
+mod serve;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use ebbtide::ErrorKind;
+
+/// What was asked for cannot be done at all: the files are of another format. Wrong usage ends so too.
+const STATUS_UNSUPPORTED: u8 = 2;
+
+/// Somebody else has the directory open.
+const STATUS_LOCKED: u8 = 3;
+
+/// Ebbtide: a time-series store for metrics that expire.
+///
+/// Exit status: 0 fine, 1 failure, 2 wrong usage or unsupported format, 3 the directory is in use.
+#[derive(Debug, Parser)]
+#[command(name = "ebbtide", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Serve(serve::Args),
+    Import(import::Args),
+}
+
+fn main() -> ExitCode {
+    let command = Cli::parse().command;
+    // Standard output is for answers; the log goes beside it.
+    tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false).init();
+    let outcome = match command {
+        Command::Serve(args) => serve::run(args),
+        Command::Import(args) => import::run(args),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("ebbtide: {error:#}");
+            status(&error)
+        }
+    }
+}
+
+fn status(error: &anyhow::Error) -> ExitCode {
+    match error.chain().find_map(|cause| cause.downcast_ref::<ebbtide::Error>()).map(ebbtide::Error::kind) {
+        Some(ErrorKind::Locked) => STATUS_LOCKED.into(),
+        Some(ErrorKind::Unsupported) => STATUS_UNSUPPORTED.into(),
+        _ => ExitCode::FAILURE,
+    }
+}

@@ -1,0 +1,119 @@
+//! `ebbtide serve`: starts a server, says where it listens, and stops it on a signal. What a server does is told in
+//! the library.
+
+use std::io::{self, Write as _};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use ebbtide::Durability;
+use ebbtide::server::{Profile, Server, ServerConfig};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// What a shell reports for a process that was interrupted: we end so at the second signal.
+const STATUS_INTERRUPTED: i32 = 130;
+
+/// Answers the Cloud Eye metric-data calls over HTTP until SIGTERM or SIGINT.
+///
+/// When it is ready it prints one line, `ebbtide listening on http://ADDRESS`. At the first signal it answers what is
+/// in flight and closes its databases, within 10 seconds; at a second one it ends at once, which loses nothing that
+/// was acknowledged.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    home: HomeArgs,
+
+    /// Address to listen on; with port 0 the system chooses a free one
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8640")]
+    listen: SocketAddr,
+
+    /// Write the address to this file, whole and at once, when the server is ready
+    #[arg(long, value_name = "FILE")]
+    address_file: Option<PathBuf>,
+
+    /// Which points are admitted: `document` (the published page to the letter) or `lab` (any time, name and TTL that
+    /// the engine can hold)
+    #[arg(long, default_value_t)]
+    profile: Profile,
+
+    /// When a point is acknowledged: `sync` (it is on stable storage), `interval:MS` (a power cut may take that much
+    /// time), `buffered` (a power cut may take what the system had not written yet)
+    #[arg(long, value_name = "MODE", default_value_t)]
+    durability: Durability,
+}
+
+#[derive(Debug, clap::Args)]
+#[group(required = true, multiple = false)]
+struct HomeArgs {
+    /// Keep the data in this directory, made if it is not there
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+
+    /// Keep the data in memory and lose it at the end
+    #[arg(long)]
+    memory: bool,
+}
+
+pub(crate) fn run(args: Args) -> anyhow::Result<()> {
+    let Args { home, listen, address_file, profile, durability } = args;
+    let config = home.data.map_or_else(ServerConfig::in_memory, ServerConfig::on_disk);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        // Before the server starts, so that no signal finds the default action, which is to die.
+        let mut signals = Signals::new().context("cannot listen for signals")?;
+        let server = config.listen(listen).profile(profile).durability(durability).start()?;
+        announce(server.local_addr(), address_file.as_deref())?;
+        signals.next().await;
+        tracing::info!("stopping");
+        stop(server, signals).await
+    })
+}
+
+/// Stops the server, or ends the process when another signal comes first.
+async fn stop(server: Server, mut signals: Signals) -> anyhow::Result<()> {
+    let stopping = tokio::task::spawn_blocking(move || server.stop());
+    tokio::select! {
+        stopped = stopping => stopped.context("stopping panicked")?.context("closing the databases failed"),
+        () = signals.next() => {
+            tracing::warn!("second signal: ending at once");
+            std::process::exit(STATUS_INTERRUPTED);
+        }
+    }
+}
+
+/// SIGTERM and SIGINT.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+fn announce(address: SocketAddr, file: Option<&Path>) -> anyhow::Result<()> {
+    if let Some(file) = file {
+        write_whole(file, &address.to_string()).with_context(|| format!("cannot write {}", file.display()))?;
+    }
+    let mut stdout = io::stdout().lock();
+    writeln!(stdout, "ebbtide listening on http://{address}").context("cannot write to standard output")?;
+    stdout.flush().context("cannot write to standard output")
+}
+
+/// Puts a file in place with one rename, so that nobody who waits for it reads half of it.
+#[allow(clippy::disallowed_methods, reason = "a note for the caller's script, not a file of the store")]
+fn write_whole(file: &Path, text: &str) -> io::Result<()> {
+    let mut temporary = file.as_os_str().to_owned();
+    temporary.push(".tmp");
+    std::fs::write(&temporary, text)?;
+    std::fs::rename(&temporary, file)
+}

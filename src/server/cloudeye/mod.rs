@@ -1,0 +1,155 @@
+//! The Cloud Eye face, `/V1.0/{project_id}/...`: which address and method leads to which room, and the way from a
+//! request to a database and back. Bodies arrive whole; time-outs and sizes are the business of `http`.
+
+mod error;
+mod grammar;
+mod ingest;
+mod number;
+mod query;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, RawQuery, State};
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{any, get};
+use tokio::sync::Semaphore;
+
+pub(super) use self::error::{Code, Refusal};
+use self::query::Question;
+use super::profile::Profile;
+use super::projects::{ProjectId, Projects};
+use crate::env::clock::Clock;
+use crate::model::batch::Receipt;
+
+/// Most requests that use a database at a time, each on a thread of its own. So many writers share one sync; further
+/// requests are refused with 429 instead of waiting in memory.
+pub(super) const REQUESTS_IN_FLIGHT_MAX: usize = 256;
+
+/// What the requests of this face share.
+#[derive(Debug)]
+pub(super) struct CloudEye {
+    projects: Arc<Projects>,
+    profile: Profile,
+    clock: Arc<dyn Clock>,
+    in_flight: Arc<Semaphore>,
+}
+
+type Project = Result<Path<String>, PathRejection>;
+
+impl CloudEye {
+    pub(super) fn new(projects: Arc<Projects>, profile: Profile, clock: Arc<dyn Clock>) -> Self {
+        Self { projects, profile, clock, in_flight: Arc::new(Semaphore::new(REQUESTS_IN_FLIGHT_MAX)) }
+    }
+
+    /// The addresses of this face.
+    pub(super) fn routes(self) -> Router {
+        Router::new()
+            .route("/V1.0/{project_id}/metric-data", get(query_points).post(add_points))
+            .route("/V1.0//metric-data", any(async || no_such_project()))
+            .fallback(async || Refusal::new(Code::NotFound, "there is nothing at this address"))
+            .method_not_allowed_fallback(async || Refusal::method_not_allowed())
+            .with_state(Arc::new(self))
+    }
+
+    /// Runs what may block on a thread that may.
+    async fn run<T: Send + 'static>(
+        self: Arc<Self>,
+        work: impl FnOnce(&Self) -> Result<T, Refusal> + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let Ok(permit) = Arc::clone(&self.in_flight).try_acquire_owned() else {
+            return Err(Refusal::new(Code::Busy, "too many requests at once"));
+        };
+        let outcome = tokio::task::spawn_blocking(move || {
+            // Kept by the work and not by the request, which goes away with its client.
+            let _permit = permit;
+            work(&self)
+        });
+        outcome.await.unwrap_or_else(|panic| {
+            tracing::error!("a request panicked: {panic}");
+            Err(Refusal::new(Code::Internal, "the request failed inside of the server"))
+        })
+    }
+
+    fn receipt_headers(&self, receipt: &Receipt) -> [(HeaderName, HeaderValue); 6] {
+        let durability = match receipt.durability {
+            _ if self.projects.is_in_memory() => HeaderValue::from_static("memory"),
+            mode => HeaderValue::try_from(mode.to_string()).expect("letters and digits are good in a header"),
+        };
+        [
+            (HeaderName::from_static("x-ebbtide-stored"), receipt.stored.into()),
+            (HeaderName::from_static("x-ebbtide-replaced"), receipt.replaced.into()),
+            (HeaderName::from_static("x-ebbtide-late"), receipt.late.into()),
+            (HeaderName::from_static("x-ebbtide-dead-on-arrival"), receipt.dead_on_arrival.into()),
+            (HeaderName::from_static("x-ebbtide-sequence"), receipt.sequence.get().into()),
+            (HeaderName::from_static("x-ebbtide-durability"), durability),
+        ]
+    }
+}
+
+async fn add_points(State(eye): State<Arc<CloudEye>>, project: Project, body: Bytes) -> Result<Response, Refusal> {
+    let project = project_id(project)?;
+    eye.run(move |eye| {
+        let batch = ingest::parse(&body, eye.profile, eye.clock.now())?;
+        // Only now, so that a refused request makes no project.
+        let receipt = eye.projects.open_or_create(&project)?.write(&batch)?;
+        Ok((StatusCode::CREATED, eye.receipt_headers(&receipt)).into_response())
+    })
+    .await
+}
+
+async fn query_points(
+    State(eye): State<Arc<CloudEye>>,
+    project: Project,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Refusal> {
+    let project = project_id(project)?;
+    eye.run(move |eye| {
+        let question = Question::parse(&query.unwrap_or_default(), eye.profile)?;
+        let body = match eye.projects.open_existing(&project)? {
+            Some(db) => question.answer(db.points(&question.series, question.range)?),
+            None => question.answer(std::iter::empty()),
+        }?;
+        Ok(([(CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response())
+    })
+    .await
+}
+
+fn project_id(path: Project) -> Result<ProjectId, Refusal> {
+    let id = path.ok().and_then(|Path(id)| ProjectId::new(&id));
+    id.ok_or_else(no_such_project)
+}
+
+fn no_such_project() -> Refusal {
+    Refusal::new(Code::Project, "the project id must be 1 to 64 letters, digits, - or _")
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use axum::http::Request;
+    use tower::ServiceExt;
+
+    use super::*;
+    use crate::env::clock::SystemClock;
+    use crate::model::durability::Durability;
+    use crate::server::projects::Home;
+
+    #[test]
+    fn more_requests_than_threads_are_refused_and_not_queued() {
+        // Goal: past the bound a client is told at once to come back. Method: a bound of zero.
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+        let projects = Arc::new(Projects::new(Home::Memory, Durability::Sync, Arc::clone(&clock)));
+        let full =
+            CloudEye { in_flight: Arc::new(Semaphore::new(0)), ..CloudEye::new(projects, Profile::Document, clock) };
+        let request = Request::post("/V1.0/p/metric-data").body(Body::from("[]")).expect("a request");
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        let Ok(response) = runtime.block_on(full.routes().oneshot(request));
+        assert_eq!(response.status(), StatusCode::TOO_MANY_REQUESTS);
+        assert!(response.headers().contains_key("retry-after"));
+    }
+}

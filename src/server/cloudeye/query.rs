@@ -1,0 +1,237 @@
+//! From the parameters of a query to one series and range, and from its points to the answer. Pure: touches no store.
+
+use std::io::Write as _;
+
+use super::error::{Code, Refusal};
+use super::grammar::Name;
+use crate::error::Result as EngineResult;
+use crate::model::point::{Point, Value};
+use crate::model::series::SeriesKey;
+use crate::model::time::{TimeRange, Timestamp};
+use crate::server::profile::Profile;
+
+/// Longest answer, in bytes. It is built in memory, and this much holds over 100,000 points of one series: three days
+/// at a point every three seconds.
+const ANSWER_BYTES_MAX: usize = 8 << 20;
+
+/// The period that means raw points.
+const PERIOD_RAW: &str = "1";
+
+/// The other periods that are published, in seconds.
+const PERIODS_OF_WINDOWS: [&str; 6] = ["60", "300", "1200", "3600", "14400", "86400"];
+
+/// The published filters: what a window is condensed to. A raw value comes back under the filter's name unchanged.
+const FILTERS: [&str; 5] = ["average", "max", "min", "sum", "variance"];
+
+/// What was asked.
+#[derive(Debug)]
+pub(super) struct Question {
+    pub(super) series: SeriesKey,
+    pub(super) range: TimeRange,
+    filter: String,
+}
+
+impl Question {
+    /// Reads the part of the URL behind the question mark. Parameters that are not known are passed over.
+    pub(super) fn parse(query: &str, profile: Profile) -> Result<Self, Refusal> {
+        let parameters = Parameters::parse(query)?;
+        let namespace = parameters.name("namespace", Name::Namespace, profile)?;
+        let metric = parameters.name("metric_name", Name::Metric, profile)?;
+        let dimensions = parameters.dimensions(profile)?;
+        let from = parameters.millis("from")?;
+        let to = parameters.millis("to")?;
+        if from >= to {
+            return Err(wrong("from", "must be less than to"));
+        }
+        check_period(parameters.required("period")?)?;
+        let filter = parameters.required("filter")?;
+        if !FILTERS.contains(&filter) {
+            return Err(wrong("filter", "must be average, max, min, sum or variance"));
+        }
+        let series = SeriesKey::new(namespace, metric, dimensions).map_err(|error| wrong("dim", &error.to_string()))?;
+        // On the wire the last moment belongs to the range, inside it does not.
+        let range = TimeRange::new(Timestamp::from_millis(from), Timestamp::from_millis(to.saturating_add(1)));
+        Ok(Self { series, range, filter: filter.to_owned() })
+    }
+
+    /// The body of the answer.
+    pub(super) fn answer(&self, points: impl Iterator<Item = EngineResult<Point>>) -> Result<Vec<u8>, Refusal> {
+        let mut body = b"{\"datapoints\":[".to_vec();
+        let mut separator = "";
+        for point in points {
+            let point = point?;
+            let unit = json(point.unit.as_ref().map_or("", |unit| unit.as_str()));
+            let (filter, value, time) = (&self.filter, number(point.value), point.time.as_millis());
+            write!(body, "{separator}{{\"{filter}\":{value},\"timestamp\":{time},\"unit\":{unit}}}")
+                .expect("memory takes every write");
+            if body.len() > ANSWER_BYTES_MAX {
+                return Err(wrong("to", "leaves a range whose answer would be over 8 MiB: ask in several parts"));
+            }
+            separator = ",";
+        }
+        write!(body, "],\"metric_name\":{}}}", json(self.series.metric())).expect("memory takes every write");
+        Ok(body)
+    }
+}
+
+fn check_period(period: &str) -> Result<(), Refusal> {
+    match period {
+        PERIOD_RAW => Ok(()),
+        windows if PERIODS_OF_WINDOWS.contains(&windows) => {
+            Err(wrong("period", "is published, but this version answers period=1 (raw points) only"))
+        }
+        _ => Err(wrong("period", "must be 1, 60, 300, 1200, 3600, 14400 or 86400 seconds")),
+    }
+}
+
+/// The shortest text that reads back as the same number; a float never looks like an integer.
+fn number(value: Value) -> String {
+    match value {
+        Value::Int(int) => int.to_string(),
+        Value::Float(float) => serde_json::to_string(&float).expect("a number has a JSON text"),
+    }
+}
+
+fn json(text: &str) -> String {
+    serde_json::to_string(text).expect("a string has a JSON text")
+}
+
+fn wrong(parameter: &str, why: &str) -> Refusal {
+    Refusal::new(Code::Parameter, format!("{parameter} {why}"))
+}
+
+/// The parameters of a URL, decoded, in the order given; each at most once.
+struct Parameters(Vec<(String, String)>);
+
+impl Parameters {
+    fn parse(query: &str) -> Result<Self, Refusal> {
+        let mut parameters: Vec<(String, String)> = Vec::new();
+        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let Some(mut name) = decode(name) else {
+                return Err(Refusal::new(Code::Parameter, "a parameter's name is not valid percent-encoded text"));
+            };
+            if name == "dim" {
+                "dim.0".clone_into(&mut name);
+            }
+            let value = decode(value).ok_or_else(|| wrong(&name, "is not valid percent-encoded text"))?;
+            if parameters.iter().any(|(earlier, _)| *earlier == name) {
+                return Err(wrong(&name, "is given twice"));
+            }
+            parameters.push((name, value));
+        }
+        Ok(Self(parameters))
+    }
+
+    fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(each, _)| each == name).map(|(_, value)| value.as_str())
+    }
+
+    fn required(&self, name: &str) -> Result<&str, Refusal> {
+        self.get(name).ok_or_else(|| wrong(name, "is missing"))
+    }
+
+    fn name(&self, name: &str, kind: Name, profile: Profile) -> Result<&str, Refusal> {
+        let text = self.required(name)?;
+        kind.check(text, profile).map_err(|why| wrong(name, &why))?;
+        Ok(text)
+    }
+
+    fn millis(&self, name: &str) -> Result<i64, Refusal> {
+        let text = self.required(name)?;
+        let digits = text.strip_prefix('-').unwrap_or(text);
+        if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(wrong(name, "must be an integer, in milliseconds since 1970"));
+        }
+        text.parse().map_err(|_| wrong(name, "is out of range"))
+    }
+
+    /// `dim.0=name,value` and so on. Their order and gaps between their numbers mean nothing.
+    fn dimensions(&self, profile: Profile) -> Result<Vec<(&str, &str)>, Refusal> {
+        let allowed = profile.dimensions();
+        if *allowed.start() > 0 {
+            self.required("dim.0")?;
+        }
+        let mut dimensions = Vec::new();
+        for (parameter, text) in &self.0 {
+            let Some(number) = parameter.strip_prefix("dim.") else { continue };
+            if !(0..*allowed.end()).any(|each| each.to_string() == number) {
+                return Err(wrong(parameter, &format!("is none of dim.0 to dim.{}", allowed.end() - 1)));
+            }
+            let (name, value) = text.split_once(',').ok_or_else(|| wrong(parameter, "must be name,value"))?;
+            Name::Dimension.check(name, profile).map_err(|why| wrong(parameter, &format!("name {why}")))?;
+            // The published query side knows more characters in values than the ingest side: no series has them.
+            Name::Value.check_length(value).map_err(|why| wrong(parameter, &format!("value {why}")))?;
+            dimensions.push((name, value));
+        }
+        Ok(dimensions)
+    }
+}
+
+/// Percent-decoding, with `+` for a space; `None` when it is broken or not UTF-8.
+fn decode(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        bytes.push(match byte {
+            b'+' => b' ',
+            b'%' => hex(rest.next()?)? << 4 | hex(rest.next()?)?,
+            _ => byte,
+        });
+    }
+    String::from_utf8(bytes).ok()
+}
+
+fn hex(digit: u8) -> Option<u8> {
+    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = "namespace=A.B&metric_name=m&dim.0=host%2Ca&from=1&to=2&period=1&filter=max";
+
+    fn parse(query: &str) -> Result<Question, Refusal> {
+        Question::parse(query, Profile::Document)
+    }
+
+    #[test]
+    fn percent_signs_are_decoded_or_refused() {
+        assert_eq!(decode("a%2Cb+c%2b"), Some("a,b c+".into()));
+        assert_eq!(decode("%c3%A4"), Some("\u{e4}".into()));
+        for broken in ["%", "%2", "%zz", "%ff", "%+1"] {
+            assert_eq!(decode(broken), None, "{broken}");
+        }
+    }
+
+    #[test]
+    fn a_range_ends_behind_its_last_millisecond() {
+        let question = parse(GOOD).expect("good");
+        assert_eq!(question.range, TimeRange::new(Timestamp::from_millis(1), Timestamp::from_millis(3)));
+        let forever = GOOD.replace("to=2", &format!("to={}", i64::MAX));
+        assert_eq!(parse(&forever).expect("good").range.end(), Timestamp::from_millis(i64::MAX));
+    }
+
+    #[test]
+    fn numbers_keep_their_type_and_every_bit() {
+        // S11. Goal: an answer reads back as what was stored. Method: the awkward numbers.
+        assert_eq!(number(Value::Int(i64::MIN)), i64::MIN.to_string());
+        assert_eq!(number(Value::Float(60.0)), "60.0");
+        assert_eq!(number(Value::Float(-0.0)), "-0.0");
+        for float in [0.1, 1e16, 1e300, f64::MAX, f64::MIN_POSITIVE, 5e-324, 1.0 / 3.0] {
+            let text = number(Value::Float(float));
+            assert_eq!(text.parse::<f64>().map(f64::to_bits), Ok(float.to_bits()), "{text}");
+            assert!(text.contains(['.', 'e']), "{text} looks like an integer");
+        }
+    }
+
+    #[test]
+    fn an_answer_over_the_bound_is_refused_and_not_cut() {
+        let question = parse(GOOD).expect("good");
+        let point = |millis| Ok(Point::new(Timestamp::from_millis(millis), 1).with_unit("u".repeat(32)));
+        assert!(question.answer((0..100_000).map(point)).is_ok());
+        let error = question.answer((0..200_000).map(point)).expect_err("over 8 MiB");
+        assert!(error.to_string().contains("ces.0013 to "), "{error}");
+    }
+}

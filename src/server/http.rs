@@ -1,0 +1,201 @@
+//! Connections: accepting them, reading requests whole within bounds of time and size, and stopping without losing an
+//! answer. The only room that names hyper and how axum is served. Knows nothing of what a request means.
+//!
+//! A web framework's own server waits for ever on a client that sends nothing, takes hundreds of kilobytes of headers,
+//! and waits for a body that it will refuse. So every wait and every size is bounded here.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::TcpListener as StdTcpListener;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::http::header::{CONNECTION, EXPECT};
+use axum::http::{HeaderValue, Request};
+use axum::response::{IntoResponse, Response};
+use http_body_util::BodyExt;
+use hyper::body::{Body as _, Incoming};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::{GracefulConnection, GracefulShutdown};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, oneshot};
+use tokio::time::timeout;
+use tower::ServiceExt;
+
+use super::Timeouts;
+use super::cloudeye::{Code, Refusal};
+use super::patience::{Attention, Patient};
+
+/// Longest request body, in bytes: the page's 512 KB.
+pub(super) const BODY_BYTES_MAX: usize = 524_288;
+
+/// Most bytes of headers. A signed request of a known client has about two kilobytes.
+const HEADER_BYTES_MAX: usize = 32 << 10;
+
+/// Most headers of a request.
+const HEADERS_MAX: usize = 100;
+
+/// Most connections at a time; further ones wait in the system's queue. With the longest body on each of them the
+/// server holds 512 MiB of requests.
+const CONNECTIONS_MAX: usize = 1_024;
+
+/// Most bytes of a refused body that are read and thrown away, so that the client comes to read its answer.
+const DRAIN_BYTES_MAX: usize = 16 << 20;
+
+/// How long after a failed accept the next one is tried. Without descriptors every try fails at once, and one becomes
+/// free within such a time or not at all.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Accepts and answers until `stop` comes, then answers what is in flight.
+pub(super) async fn serve(listener: StdTcpListener, router: Router, times: Timeouts, mut stop: oneshot::Receiver<()>) {
+    let listener = match TcpListener::from_std(listener) {
+        Ok(listener) => listener,
+        Err(error) => return tracing::error!("cannot accept connections: {error}"),
+    };
+    let permits = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let connections = GracefulShutdown::new();
+    loop {
+        let accepted = tokio::select! {
+            _ = &mut stop => break,
+            accepted = accept(&listener, &permits) => accepted,
+        };
+        match accepted {
+            Ok((stream, permit)) => {
+                let connection = connections.watch(converse(stream, router.clone(), times));
+                tokio::spawn(async move {
+                    if let Err(error) = connection.await {
+                        tracing::debug!("a connection ended: {error}");
+                    }
+                    drop(permit);
+                });
+            }
+            Err(error) => {
+                tracing::warn!("cannot accept a connection: {error}");
+                tokio::select! {
+                    _ = &mut stop => break,
+                    () = tokio::time::sleep(ACCEPT_PAUSE) => {}
+                }
+            }
+        }
+    }
+    drop(listener);
+    if timeout(times.stop, connections.shutdown()).await.is_err() {
+        tracing::warn!("connections were cut: not finished within {:?}", times.stop);
+    }
+}
+
+async fn accept(
+    listener: &TcpListener,
+    permits: &Arc<Semaphore>,
+) -> io::Result<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+    let permit = Arc::clone(permits).acquire_owned().await.expect("nobody closes the semaphore");
+    loop {
+        match listener.accept().await {
+            Ok((stream, _peer)) => {
+                // Answers are written in one piece: waiting to fill a packet would only delay them. A connection that
+                // cannot be told so works all the same.
+                stream.set_nodelay(true).ok();
+                return Ok((stream, permit));
+            }
+            // The peer has gone again: not our trouble.
+            Err(error) if is_of_the_peer(&error) => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+fn is_of_the_peer(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
+}
+
+/// One connection, to its end.
+fn converse(
+    stream: TcpStream,
+    router: Router,
+    times: Timeouts,
+) -> impl GracefulConnection<Error = hyper::Error> + Send {
+    let attention = Attention::default();
+    let stream = Patient::new(stream, attention.clone(), times.headers, times.answer);
+    let answer = service_fn(move |request| {
+        let (router, attention) = (router.clone(), attention.clone());
+        async move {
+            attention.engage();
+            let response = answer(request, router, times).await;
+            attention.release();
+            Ok::<_, Infallible>(response)
+        }
+    });
+    http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(times.idle)
+        .max_buf_size(HEADER_BYTES_MAX)
+        .max_header_size(HEADER_BYTES_MAX)
+        .max_headers(HEADERS_MAX)
+        .serve_connection(TokioIo::new(stream), answer)
+}
+
+/// Reads a request whole and has it answered. What is too large or too slow never reaches the rooms behind.
+async fn answer(request: Request<Incoming>, router: Router, times: Timeouts) -> Response {
+    let (head, mut body) = request.into_parts();
+    if body.size_hint().lower() > BODY_BYTES_MAX as u64 {
+        // A client that waits to be told to go on must not be: it would send what is refused already.
+        let is_coming = !head.headers.contains_key(EXPECT);
+        return refuse(Refusal::too_large(BODY_BYTES_MAX), is_coming.then_some(body), times);
+    }
+    match timeout(times.body, read(&mut body)).await {
+        Ok(Ok(bytes)) => {
+            let Ok(response) = router.oneshot(Request::from_parts(head, Body::from(bytes))).await;
+            response
+        }
+        Ok(Err(Unread::TooLarge)) => refuse(Refusal::too_large(BODY_BYTES_MAX), Some(body), times),
+        Ok(Err(Unread::Broken(error))) => {
+            refuse(Refusal::new(Code::Request, format!("the request body cannot be read: {error}")), None, times)
+        }
+        Err(_elapsed) => refuse(Refusal::too_slow(), None, times),
+    }
+}
+
+/// Why a body was not read to its end.
+enum Unread {
+    TooLarge,
+    Broken(hyper::Error),
+}
+
+async fn read(body: &mut Incoming) -> Result<Bytes, Unread> {
+    let mut bytes = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let Ok(part) = frame.map_err(Unread::Broken)?.into_data() else { continue };
+        if bytes.len() + part.len() > BODY_BYTES_MAX {
+            return Err(Unread::TooLarge);
+        }
+        bytes.extend_from_slice(&part);
+    }
+    Ok(bytes.into())
+}
+
+/// Refuses a request whose body was not read. The connection ends with it.
+fn refuse(refusal: Refusal, unread: Option<Incoming>, times: Timeouts) -> Response {
+    // NOTE: closing a connection with unread bytes in it resets it, and a reset takes the answer from a client that
+    // has not read it yet. So what still comes is read and thrown away for a while.
+    if let Some(body) = unread {
+        tokio::spawn(timeout(times.drain, drain(body)));
+    }
+    let mut response = refusal.into_response();
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    response
+}
+
+async fn drain(mut body: Incoming) {
+    let mut drained = 0;
+    while let Some(Ok(frame)) = body.frame().await {
+        drained += frame.into_data().map_or(0, |part| part.len());
+        if drained > DRAIN_BYTES_MAX {
+            return;
+        }
+    }
+}

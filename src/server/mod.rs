@@ -1,0 +1,237 @@
+//! The HTTP face: the Cloud Eye metric-data calls over databases of this crate.
+//!
+//! ```
+//! use ebbtide::server::ServerConfig;
+//!
+//! let server = ServerConfig::in_memory().listen("127.0.0.1:0".parse()?).start()?;
+//! println!("post to http://{}/V1.0/my-project/metric-data", server.local_addr());
+//! server.stop()?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! A server runs on threads of its own, so that a test needs no async runtime to start one. Each project id of the
+//! address is a database of its own. This room puts the others together, and keeps the server's life: start, run, stop.
+
+mod cloudeye;
+mod http;
+mod patience;
+mod profile;
+mod projects;
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::time::Duration;
+
+use tokio::runtime::{self, Runtime};
+use tokio::sync::oneshot;
+
+use self::cloudeye::{CloudEye, REQUESTS_IN_FLIGHT_MAX};
+pub use self::profile::Profile;
+use self::projects::{Home, Projects};
+use crate::env::clock::{Clock, SystemClock};
+use crate::env::disk::Disk;
+use crate::env::lock::DirLock;
+use crate::env::real::RealDisk;
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::durability::Durability;
+
+/// The port a server listens on when none is named.
+const PORT_DEFAULT: u16 = 8640;
+
+/// How long a server waits for its clients. What does not come in time is cut off, so that a slow or silent client
+/// holds nothing for ever.
+///
+/// ```
+/// use ebbtide::server::Timeouts;
+/// use std::time::Duration;
+/// let strict = Timeouts { body: Duration::from_secs(5), ..Timeouts::default() };
+/// assert_eq!(strict.headers, Duration::from_secs(10));
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Timeouts {
+    /// From the first byte of a request, or the start of the connection, to the end of the headers. Default 10 s.
+    pub headers: Duration,
+    /// From the end of the headers to the end of the body; then 408. Default 60 s.
+    pub body: Duration,
+    /// Without any request on a connection that has had one. Default 60 s.
+    pub idle: Duration,
+    /// Without the client taking any byte of its answer. Default 30 s.
+    pub answer: Duration,
+    /// For which a body that was refused for its size is still read, so that the client can read why. Default 5 s.
+    pub drain: Duration,
+    /// For requests in flight to be answered when the server stops. Default 8 s.
+    pub stop: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            headers: Duration::from_secs(10),
+            body: Duration::from_secs(60),
+            idle: Duration::from_secs(60),
+            answer: Duration::from_secs(30),
+            drain: Duration::from_secs(5),
+            // Two seconds less than the ten in which a server is to be gone: they are for closing the databases.
+            stop: Duration::from_secs(8),
+        }
+    }
+}
+
+/// Settings of a [`Server`], and the way to start it.
+#[derive(Clone, Debug)]
+#[must_use = "a configuration does nothing until `start`"]
+pub struct ServerConfig {
+    home: Home,
+    listen: SocketAddr,
+    profile: Profile,
+    durability: Durability,
+    clock: Arc<dyn Clock>,
+    timeouts: Timeouts,
+}
+
+impl ServerConfig {
+    /// A server whose projects live in memory only and start empty.
+    pub fn in_memory() -> Self {
+        Self::at(Home::Memory)
+    }
+
+    /// A server that keeps its projects in a directory, which is made if it is not there.
+    pub fn on_disk(dir: impl AsRef<Path>) -> Self {
+        Self::at(Home::Disk(PathBuf::from(dir.as_ref())))
+    }
+
+    fn at(home: Home) -> Self {
+        Self {
+            home,
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, PORT_DEFAULT)),
+            profile: Profile::default(),
+            durability: Durability::default(),
+            clock: Arc::new(SystemClock::default()),
+            timeouts: Timeouts::default(),
+        }
+    }
+
+    /// The address to listen on; with port 0 the system chooses a free one. Default `127.0.0.1:8640`.
+    pub fn listen(self, address: SocketAddr) -> Self {
+        Self { listen: address, ..self }
+    }
+
+    /// Which points are admitted. Default [`Profile::Document`].
+    pub fn profile(self, profile: Profile) -> Self {
+        Self { profile, ..self }
+    }
+
+    /// When a request is answered with success. Default [`Durability::Sync`]. In memory it changes nothing.
+    pub fn durability(self, durability: Durability) -> Self {
+        Self { durability, ..self }
+    }
+
+    /// Where the server and its databases take their time from. Default [`SystemClock`].
+    pub fn clock(self, clock: Arc<dyn Clock>) -> Self {
+        Self { clock, ..self }
+    }
+
+    /// How long the server waits for its clients. Default [`Timeouts::default`].
+    pub fn timeouts(self, timeouts: Timeouts) -> Self {
+        Self { timeouts, ..self }
+    }
+
+    /// Starts the server. When this returns, the address is bound and requests are answered.
+    ///
+    /// # Errors
+    /// `Locked` when another server has the directory; `InvalidInput` for an interval out of range; `Io` and `NoSpace`
+    /// when the directory cannot be used, the address cannot be bound, or threads cannot be started.
+    pub fn start(self) -> Result<Server> {
+        self.durability.check()?;
+        // The lock comes first: that another server has the directory says more than that it also has the port.
+        let lock = match &self.home {
+            Home::Memory => None,
+            Home::Disk(dir) => Some(lock(dir)?),
+        };
+        let listener =
+            bind(self.listen).map_err(|error| Error::io(format_args!("cannot listen on {}", self.listen), error))?;
+        let address = listener.local_addr().map_err(|error| Error::io("cannot tell the own address", error))?;
+        let runtime = runtime::Builder::new_multi_thread()
+            .thread_name("ebbtide-http")
+            .max_blocking_threads(BLOCKING_THREADS_MAX)
+            .enable_all()
+            .build()
+            .map_err(|error| Error::io("cannot start threads", error))?;
+
+        let projects = Arc::new(Projects::new(self.home, self.durability, Arc::clone(&self.clock)));
+        let router = CloudEye::new(Arc::clone(&projects), self.profile, self.clock).routes();
+        let (stop, stopping) = oneshot::channel();
+        let (report, stopped) = sync_channel(1);
+        runtime.spawn(async move {
+            http::serve(listener, router, self.timeouts, stopping).await;
+            let closing = tokio::task::spawn_blocking(move || projects.close()).await;
+            // Others may have the directory only when everything in it is closed.
+            drop(lock);
+            let outcome = closing.unwrap_or_else(|panic| Err(Error::new(ErrorKind::Failed, panic.to_string())));
+            report.send(outcome).ok();
+        });
+        Ok(Server { address, stop: Some(stop), stopped, runtime: Some(runtime) })
+    }
+}
+
+/// Most threads for what may block: one for each request in flight, so that their writes share a sync, and a few to
+/// open and close databases.
+const BLOCKING_THREADS_MAX: usize = REQUESTS_IN_FLIGHT_MAX + 8;
+
+/// A running server. Dropping it stops it as [`Server::stop`] does, without telling how that went.
+#[derive(Debug)]
+#[must_use = "a server stops when it is dropped"]
+pub struct Server {
+    address: SocketAddr,
+    stop: Option<oneshot::Sender<()>>,
+    stopped: Receiver<Result<()>>,
+    runtime: Option<Runtime>,
+}
+
+impl Server {
+    /// The address the server listens on, with the port the system chose if it was to choose.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Accepts no more connections, answers the requests in flight (for at most [`Timeouts::stop`]), and closes every
+    /// database. Blocks until that is done.
+    ///
+    /// # Errors
+    /// The first error of closing a database; all of them are closed all the same.
+    pub fn stop(mut self) -> Result<()> {
+        self.shut()
+    }
+
+    fn shut(&mut self) -> Result<()> {
+        let (Some(stop), Some(runtime)) = (self.stop.take(), self.runtime.take()) else { return Ok(()) };
+        // Nobody listens only if the server ended before its time, which the next line tells.
+        stop.send(()).ok();
+        let ended_early = |_| Err(Error::new(ErrorKind::Failed, "the server had ended before it was stopped"));
+        let outcome = self.stopped.recv().unwrap_or_else(ended_early);
+        // In the background, as a server may also be stopped from within another runtime, which must not block.
+        runtime.shutdown_background();
+        outcome
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Err(error) = self.shut() {
+            tracing::error!("stopping the server failed: {error}");
+        }
+    }
+}
+
+fn lock(dir: &Path) -> Result<DirLock> {
+    RealDisk.create_dir_all(dir).map_err(|error| Error::io(format_args!("cannot make {}", dir.display()), error))?;
+    DirLock::acquire(&RealDisk, dir)
+}
+
+fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let listener = TcpListener::bind(address)?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}

@@ -1,0 +1,297 @@
+//! Which project has which database: opened on demand, closed again when many are open. Knows folders and databases;
+//! nothing of requests. Every call may block on files, so it belongs on a thread that may.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+use uuid::Uuid;
+
+use crate::builder::Builder;
+use crate::db::Db;
+use crate::env::clock::Clock;
+use crate::env::disk::Disk;
+use crate::env::real::RealDisk;
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::durability::Durability;
+
+/// Longest project id, in characters.
+const ID_CHARS_MAX: usize = 64;
+
+/// Most projects open at a time: each may take the engine's memory for recent points. On disk the one that was unused
+/// for longest is closed for the next; in memory, where closing one would lose it, further ones are refused.
+const OPEN_MAX: usize = 64;
+
+/// Most series of one project.
+const SERIES_MAX: u32 = 100_000;
+
+/// A checked project id: safe as the name of a folder.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(super) struct ProjectId(Box<str>);
+
+impl ProjectId {
+    /// `None` unless the text is 1 to 64 letters, digits, `_` and `-`.
+    pub(super) fn new(text: &str) -> Option<Self> {
+        let in_alphabet = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
+        (in_alphabet && (1..=ID_CHARS_MAX).contains(&text.len())).then(|| Self(text.into()))
+    }
+}
+
+impl fmt::Display for ProjectId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Where the projects of a server live.
+#[derive(Clone, Debug)]
+pub(super) enum Home {
+    Memory,
+    /// The server's directory.
+    Disk(PathBuf),
+}
+
+/// All projects of one server.
+#[derive(Debug)]
+pub(super) struct Projects {
+    home: Home,
+    durability: Durability,
+    clock: Arc<dyn Clock>,
+    open_max: usize,
+    /// Counts uses, so that the least recently used project is known without asking a clock.
+    uses: AtomicU64,
+    closed: AtomicBool,
+    slots: Mutex<HashMap<ProjectId, Arc<Slot>>>,
+}
+
+/// The place of one project. Whoever uses it holds a clone of the `Arc`: what only the map holds is idle.
+#[derive(Debug, Default)]
+struct Slot {
+    last_use: AtomicU64,
+    /// `None` until opened, and again once closed. Locked while the database opens or closes, so that nobody opens a
+    /// directory that is still being released.
+    db: Mutex<Option<Db>>,
+}
+
+/// A database in use: as long as this lives, the database stays open.
+#[derive(Debug)]
+pub(super) struct Lease {
+    db: Db,
+    _slot: Arc<Slot>,
+}
+
+impl std::ops::Deref for Lease {
+    type Target = Db;
+
+    fn deref(&self) -> &Db {
+        &self.db
+    }
+}
+
+impl Projects {
+    pub(super) fn new(home: Home, durability: Durability, clock: Arc<dyn Clock>) -> Self {
+        let (uses, closed, slots) = (AtomicU64::new(0), AtomicBool::new(false), Mutex::new(HashMap::new()));
+        Self { home, durability, clock, open_max: OPEN_MAX, uses, closed, slots }
+    }
+
+    /// Whether the projects live in memory only.
+    pub(super) fn is_in_memory(&self) -> bool {
+        matches!(self.home, Home::Memory)
+    }
+
+    /// The project's database, made if there is none.
+    ///
+    /// # Errors
+    /// `Overloaded` when too many projects are open, `Closed` after [`Projects::close`], and what opening gives.
+    pub(super) fn open_or_create(&self, project: &ProjectId) -> Result<Lease> {
+        let slot = self.slot(project)?;
+        let mut db = slot.db.lock();
+        let opened = if let Some(opened) = &*db {
+            opened.clone()
+        } else {
+            self.check_not_closed()?;
+            db.insert(self.create(project)?).clone()
+        };
+        drop(db);
+        Ok(Lease { db: opened, _slot: slot })
+    }
+
+    /// The project's database; `None`, and nothing is made, when the project was never written to.
+    ///
+    /// # Errors
+    /// As [`Projects::open_or_create`].
+    pub(super) fn open_existing(&self, project: &ProjectId) -> Result<Option<Lease>> {
+        let is_open = self.slots.lock().contains_key(project);
+        // Looked for without the lock: others need not wait for the disk.
+        if is_open || self.volume(project)?.is_some() { self.open_or_create(project).map(Some) } else { Ok(None) }
+    }
+
+    /// Closes every database. Requests that still use one are answered with `Closed`; no further one is opened.
+    ///
+    /// # Errors
+    /// The first error; every database is closed all the same, and every error is logged.
+    pub(super) fn close(&self) -> Result<()> {
+        self.closed.store(true, Ordering::SeqCst);
+        let slots: Vec<_> = self.slots.lock().drain().collect();
+        let mut outcome = Ok(());
+        for (project, slot) in slots {
+            outcome = outcome.and(close(&project, &slot));
+        }
+        outcome
+    }
+
+    fn slot(&self, project: &ProjectId) -> Result<Arc<Slot>> {
+        loop {
+            let idlest = {
+                let mut slots = self.slots.lock();
+                self.check_not_closed()?;
+                if slots.len() < self.open_max || slots.contains_key(project) {
+                    let slot = Arc::clone(slots.entry(project.clone()).or_default());
+                    slot.last_use.store(self.uses.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
+                    return Ok(slot);
+                }
+                self.idlest(&slots).ok_or_else(|| {
+                    let most = self.open_max;
+                    Error::new(ErrorKind::Overloaded, format!("{most} projects are open, which is the most"))
+                })?
+            };
+            self.evict(idlest);
+        }
+    }
+
+    fn check_not_closed(&self) -> Result<()> {
+        if self.closed.load(Ordering::SeqCst) {
+            return Err(Error::new(ErrorKind::Closed, "the server is stopping"));
+        }
+        Ok(())
+    }
+
+    /// The least recently used project that no request is using; in memory there is never one to give up.
+    fn idlest(&self, slots: &HashMap<ProjectId, Arc<Slot>>) -> Option<(ProjectId, Arc<Slot>)> {
+        let Home::Disk(_) = self.home else { return None };
+        let idle = slots.iter().filter(|(_, slot)| Arc::strong_count(slot) == 1);
+        let (project, slot) = idle.min_by_key(|(_, slot)| slot.last_use.load(Ordering::Relaxed))?;
+        Some((project.clone(), Arc::clone(slot)))
+    }
+
+    /// Closes one project and gives up its place, unless a request has come for it meanwhile: that one then opens it
+    /// anew, in the same place.
+    fn evict(&self, (project, slot): (ProjectId, Arc<Slot>)) {
+        // A failed close was logged. What was acknowledged stands in the log and is found at the next opening.
+        let _logged = close(&project, &slot);
+        let mut slots = self.slots.lock();
+        // The map's and ours.
+        if Arc::strong_count(&slot) == 2 {
+            slots.remove(&project);
+        }
+    }
+
+    fn create(&self, project: &ProjectId) -> Result<Db> {
+        let builder = match &self.home {
+            Home::Memory => Builder::in_memory(),
+            Home::Disk(data) => {
+                let volume = match self.volume(project)? {
+                    Some(volume) => volume,
+                    None => volumes_dir(data, project).join(Uuid::new_v4().to_string()),
+                };
+                Builder::new(&volume)
+            }
+        };
+        let builder = builder.durability(self.durability).series_max(SERIES_MAX);
+        let db = builder.clock(Arc::clone(&self.clock)).open()?;
+        let found = db.recovery();
+        tracing::info!(%project, clean = found.clean, batches = found.batches, points = found.points, "project opened");
+        Ok(db)
+    }
+
+    /// The directory of the project's database, if it has one.
+    fn volume(&self, project: &ProjectId) -> Result<Option<PathBuf>> {
+        let Home::Disk(data) = &self.home else { return Ok(None) };
+        let volumes = volumes_dir(data, project);
+        let names = match RealDisk.list(&volumes) {
+            Ok(names) => names,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(Error::io(format_args!("cannot list {}", volumes.display()), error)),
+        };
+        // A project has one volume. Should there be more, every start has to take the same.
+        let first = names.into_iter().filter(|name| Uuid::parse_str(name).is_ok()).min();
+        Ok(first.map(|name| volumes.join(name)))
+    }
+}
+
+fn volumes_dir(data: &Path, project: &ProjectId) -> PathBuf {
+    data.join("projects").join(&*project.0).join("volumes")
+}
+
+fn close(project: &ProjectId, slot: &Slot) -> Result<()> {
+    let mut db = slot.db.lock();
+    let outcome = db.take().map_or(Ok(()), |db| db.close());
+    if let Err(error) = &outcome {
+        tracing::error!(%project, "closing failed: {error}");
+    }
+    outcome
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::env::clock::SystemClock;
+
+    fn id(text: &str) -> ProjectId {
+        ProjectId::new(text).expect("a good id")
+    }
+
+    fn projects(home: Home, open_max: usize) -> Projects {
+        Projects { open_max, ..Projects::new(home, Durability::Sync, Arc::new(SystemClock::default())) }
+    }
+
+    #[test]
+    fn ids_are_safe_as_names_of_folders() {
+        assert!(["a", "0_-Z", &"x".repeat(64)].into_iter().all(|text| ProjectId::new(text).is_some()));
+        for text in ["", ".", "..", "a/b", "a.b", "a b", "\u{e4}", &"x".repeat(65)] {
+            assert!(ProjectId::new(text).is_none(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn reading_what_does_not_exist_makes_nothing() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let on_disk = projects(Home::Disk(dir.path().to_owned()), 4);
+        assert!(on_disk.open_existing(&id("ghost")).expect("no error").is_none());
+        assert_eq!(RealDisk.list(dir.path()).expect("a directory"), Vec::<String>::new());
+        assert!(on_disk.slots.lock().is_empty());
+        assert!(projects(Home::Memory, 4).open_existing(&id("ghost")).expect("no error").is_none());
+    }
+
+    #[test]
+    fn the_least_recently_used_idle_project_makes_room() {
+        // Goal: the bound holds and a project in use stays. Method: a bound of two and a third project.
+        let dir = tempfile::tempdir().expect("a directory");
+        let projects = projects(Home::Disk(dir.path().to_owned()), 2);
+        drop(projects.open_or_create(&id("a")).expect("opens"));
+        let b = projects.open_or_create(&id("b")).expect("opens");
+        drop(projects.open_or_create(&id("a")).expect("is open"));
+        drop(projects.open_or_create(&id("c")).expect("a makes room, as b is in use"));
+        let open: Vec<bool> = ["a", "b", "c"].map(|name| projects.slots.lock().contains_key(&id(name))).into();
+        assert_eq!(open, [false, true, true]);
+        let c = projects.open_or_create(&id("c")).expect("is open");
+        let error = projects.open_or_create(&id("a")).expect_err("both are in use");
+        assert_eq!(error.kind(), ErrorKind::Overloaded);
+        drop((b, c));
+        assert!(projects.open_existing(&id("a")).expect("opens").is_some(), "its volume was found again");
+        assert_eq!(RealDisk.list(&volumes_dir(dir.path(), &id("a"))).expect("a directory").len(), 1);
+    }
+
+    #[test]
+    fn projects_in_memory_are_never_given_up() {
+        let projects = projects(Home::Memory, 1);
+        drop(projects.open_or_create(&id("a")).expect("opens"));
+        assert_eq!(projects.open_or_create(&id("b")).expect_err("full").kind(), ErrorKind::Overloaded);
+        assert!(projects.open_existing(&id("a")).expect("no error").is_some());
+        projects.close().expect("closes");
+        assert_eq!(projects.open_or_create(&id("a")).expect_err("closed").kind(), ErrorKind::Closed);
+    }
+}

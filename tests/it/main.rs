@@ -1,0 +1,10 @@
+//! The tests through the public face only: the library as an embedder sees it, the binary as a shell sees it.
+
+mod contract;
+mod embedded;
+mod end_to_end;
+mod harness;
+mod import;
+mod kill;
+mod readback;
+mod serve;
