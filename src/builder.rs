@@ -10,7 +10,7 @@ use crate::env::clock::Clock;
 use crate::env::disk::Disk;
 use crate::env::memory::MemoryDisk;
 use crate::env::real::RealDisk;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::durability::Durability;
 
 /// Settings for opening a database; made by [`Db::builder`](crate::Db::builder).
@@ -35,7 +35,8 @@ impl Builder {
         Self { dir: Some(dir.to_owned()), settings: Settings::default() }
     }
 
-    /// Settings for a database that lives in memory only and starts empty.
+    /// Settings for a database that lives in memory only and starts empty. Its log is in memory too and takes up to
+    /// 256 MiB beside [`Builder::head_bytes_max`], a few bytes a point; past either bound writes are refused.
     pub fn in_memory() -> Self {
         Self { dir: None, settings: Settings::default() }
     }
@@ -52,8 +53,8 @@ impl Builder {
         self
     }
 
-    /// Memory for recent points and their series, in bytes. Past it writes are refused with `Overloaded`. Default
-    /// 256 MiB.
+    /// Memory for recent points and their series, in bytes; a growing series may take a quarter of its own size more.
+    /// Past it writes are refused with `Overloaded`. Default 256 MiB.
     pub fn head_bytes_max(mut self, bytes: usize) -> Self {
         self.settings.head_bytes_max = bytes;
         self
@@ -91,6 +92,9 @@ impl Builder {
             Some(_) => Arc::new(RealDisk),
             None => Arc::new(MemoryDisk::default()),
         };
+        if self.dir.as_ref().is_some_and(|dir| dir.as_os_str().is_empty()) {
+            return Err(Error::invalid("the directory's name is empty"));
+        }
         let dir = self.dir.unwrap_or_else(|| PathBuf::from("memory"));
         Ok(Db::over(Engine::open(disk, &dir, self.settings)?))
     }

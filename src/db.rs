@@ -70,9 +70,10 @@ impl Db {
     /// sees them.
     ///
     /// # Errors
-    /// `InvalidInput` for a point or batch outside the limits; `TooManySeries`; `Overloaded` when memory or queue is
-    /// full; `NoSpace`; `Failed` or `Closed` when the database takes no more writes; `Unknown` when a sync failed, so
-    /// that the batch may or may not be there after a restart (sending it again is harmless).
+    /// `InvalidInput` for a point or batch outside the limits; `TooManySeries`; `Overloaded` when memory, log or queue
+    /// is full; `NoSpace` and `Io` when the log could not be written, and goes on without the batch; `Failed` or `Closed`
+    /// when the database takes no more writes; `Unknown` when a sync failed, so that the batch may or may not be there
+    /// after a restart (sending it again is harmless). A batch without points is nothing to do, and no error.
     pub fn write(&self, batch: &WriteBatch) -> Result<Receipt> {
         self.engine.write(batch)
     }
@@ -93,7 +94,12 @@ impl Db {
     /// # Errors
     /// None yet for recent points; each item may carry an error of its own once points come from disk.
     pub fn points(&self, series: &SeriesKey, range: impl Into<TimeRange>) -> Result<Points> {
-        Ok(Points { points: self.engine.points(series, range.into()).into_iter() })
+        Ok(self.first_points(series, range.into(), usize::MAX))
+    }
+
+    /// As [`Db::points`], but at most `count_max` of them.
+    pub(crate) fn first_points(&self, series: &SeriesKey, range: TimeRange, count_max: usize) -> Points {
+        Points { points: self.engine.points(series, range, count_max).into_iter() }
     }
 
     /// The names of the selected series, in key order (namespace, metric, dimensions by name).
@@ -107,7 +113,8 @@ impl Db {
     /// Makes everything acknowledged so far durable, in any mode.
     ///
     /// # Errors
-    /// `Failed` when the sync fails: the database then takes no more writes until it is opened anew.
+    /// `Failed` when the sync fails or an earlier one did: the database then takes no more writes until it is opened
+    /// anew. `Closed` after [`Db::close`].
     pub fn sync(&self) -> Result<()> {
         self.engine.sync()
     }
@@ -116,7 +123,8 @@ impl Db {
     /// read; their writes are answered with `Closed`. Closing twice is harmless.
     ///
     /// # Errors
-    /// As [`Db::sync`].
+    /// `Failed` when not everything could be made durable; `NoSpace` and `Io` when only the seal could not be written,
+    /// which the next open makes good. The directory is released all the same.
     pub fn close(&self) -> Result<()> {
         self.engine.close()
     }

@@ -22,7 +22,6 @@ pub type Result<T> = std::result::Result<T, Error>;
 pub struct Error {
     kind: ErrorKind,
     message: Arc<str>,
-    source: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
 /// What the caller can do about an [`Error`].
@@ -35,7 +34,7 @@ pub enum ErrorKind {
     TooManySeries,
     /// Try again later: a bounded queue or buffer is full. Nothing was stored.
     Overloaded,
-    /// Free disk space and try again: the disk is full. Nothing was stored, reads go on.
+    /// Free disk space (or file descriptors) and try again: the disk takes nothing more. Nothing was stored, reads go on.
     NoSpace,
     /// Close the other owner: the directory is open in another database or process.
     Locked,
@@ -65,7 +64,7 @@ impl Error {
     }
 
     pub(crate) fn new(kind: ErrorKind, message: impl Into<Arc<str>>) -> Self {
-        Self { kind, message: message.into(), source: None }
+        Self { kind, message: message.into() }
     }
 
     pub(crate) fn invalid(message: impl Into<Arc<str>>) -> Self {
@@ -77,17 +76,20 @@ impl Error {
     }
 
     /// An error of the operating system on a file: `what` says what was tried and on which file.
-    pub(crate) fn io(what: impl fmt::Display, source: std::io::Error) -> Self {
-        let kind = match source.kind() {
-            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => ErrorKind::NoSpace,
-            _ => ErrorKind::Io,
-        };
-        Self { kind, message: format!("{what}: {source}").into(), source: Some(Arc::new(source)) }
+    #[expect(clippy::needless_pass_by_value, reason = "so that `map_err` can name it")]
+    pub(crate) fn io(what: impl fmt::Display, error: std::io::Error) -> Self {
+        use std::io::ErrorKind::{QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+        /// No descriptors left in the process, or in the system.
+        const DESCRIPTORS: [Option<i32>; 2] = [Some(24), Some(23)];
+        let is_full = matches!(error.kind(), StorageFull | QuotaExceeded | ReadOnlyFilesystem);
+        let kind =
+            if is_full || DESCRIPTORS.contains(&error.raw_os_error()) { ErrorKind::NoSpace } else { ErrorKind::Io };
+        Self::new(kind, format!("{what}: {error}"))
     }
 
     /// The same cause under another kind, with a sentence before it.
     pub(crate) fn because(kind: ErrorKind, what: impl fmt::Display, cause: &Self) -> Self {
-        Self { kind, message: format!("{what}: {}", cause.message).into(), source: cause.source.clone() }
+        Self::new(kind, format!("{what}: {}", cause.message))
     }
 }
 
@@ -97,8 +99,21 @@ impl fmt::Display for Error {
     }
 }
 
-impl StdError for Error {
-    fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.source.as_deref().map(|source| source as &(dyn StdError + 'static))
+// The message says the cause too, so there is no source to print it a second time.
+impl StdError for Error {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_disk_cannot_take_is_told_from_other_trouble() {
+        let kind = |error: std::io::Error| Error::io("write x", error).kind();
+        for errno in [28, 122, 30, 24, 23] {
+            assert_eq!(kind(std::io::Error::from_raw_os_error(errno)), ErrorKind::NoSpace, "errno {errno}");
+        }
+        assert_eq!(kind(std::io::Error::from_raw_os_error(5)), ErrorKind::Io);
+        let told = Error::io("write x", std::io::Error::other("why")).to_string();
+        assert_eq!(told, "write x: why");
     }
 }

@@ -11,12 +11,12 @@ pub(crate) struct Catalog {
     ids: HashMap<SeriesKey, SeriesId>,
     /// By id.
     keys: Vec<Option<SeriesKey>>,
-    name_bytes: usize,
+    key_bytes: usize,
 }
 
 impl Catalog {
-    /// Memory of one series apart from its names, in bytes: its parts, and its places in the two tables.
-    pub(crate) const SERIES_BYTES: usize = 256;
+    /// Memory of one series apart from its key, in bytes: its places in the two tables, each up to half empty.
+    pub(crate) const SERIES_BYTES: usize = 64;
 
     /// The number of a series, if it is known.
     pub(crate) fn id(&self, key: &SeriesKey) -> Option<SeriesId> {
@@ -43,20 +43,18 @@ impl Catalog {
         assert!(id >= self.next_id(), "ids only grow");
         self.keys.resize(id.0 as usize, None);
         self.keys.push(Some(key.clone()));
-        self.name_bytes += key.name_bytes();
+        self.key_bytes += key.memory_bytes();
         let before = self.ids.insert(key, id);
         assert!(before.is_none(), "a series is defined once");
     }
 
-    /// The selected series in key order.
+    /// The selected series, in no order.
     pub(crate) fn select(&self, selector: &Selector) -> Vec<SeriesKey> {
-        let mut keys: Vec<SeriesKey> = self.ids.keys().filter(|key| selector.matches(key)).cloned().collect();
-        keys.sort_unstable();
-        keys
+        self.ids.keys().filter(|key| selector.matches(key)).cloned().collect()
     }
 
     /// Memory held, in bytes.
     pub(crate) fn bytes(&self) -> usize {
-        self.keys.len() * Self::SERIES_BYTES + self.name_bytes
+        self.keys.len() * Self::SERIES_BYTES + self.key_bytes
     }
 }

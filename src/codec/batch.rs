@@ -111,6 +111,9 @@ impl LogBatch {
         id(i64::try_from(count).ok().and_then(|count| count.checked_add(i64::from(first_new.0))))?;
         let new_series = (0..count).map(|_| record::decode_series(reader.bytes()?)).collect::<Result<_, _>>()?;
         let count = reader.count(1)?;
+        if count > BATCH_POINTS_MAX {
+            return Err(Malformed("there are more units than points"));
+        }
         let units = (0..count).map(|_| decode_unit(reader.bytes()?)).collect::<Result<Vec<Unit>, _>>()?;
         let count = reader.count(POINT_BYTES_MIN)?;
         if count > BATCH_POINTS_MAX {
@@ -353,6 +356,38 @@ mod tests {
         // Next series, all else the same, the bits of 0.5.
         golden.extend([0b0000_0110, 0, 0, 0, 0, 0, 0, 0xe0, 0x3f]);
         assert_eq!(sample().encode(), golden);
+    }
+
+    #[test]
+    fn what_no_encoder_writes_is_refused() {
+        // Goal: each rule of the format bites. Method: a sound payload with one thing changed.
+        let sound = LogBatch { new_series: Vec::new(), ..sample() };
+        let refuse = |change: &dyn Fn(&mut LogBatch)| {
+            let mut batch = sound.clone();
+            change(&mut batch);
+            LogBatch::decode(&batch.encode()).expect_err("refused").0
+        };
+        assert_eq!(refuse(&|batch| batch.points[0].0 = SeriesId(u32::MAX)), "a series id is out of range");
+        assert_eq!(refuse(&|batch| batch.first_new = SeriesId(u32::MAX)), "a series id is out of range");
+        let late = Timestamp::from_millis(TIMESTAMP_MILLIS_MAX + 1);
+        assert_eq!(refuse(&|batch| batch.points[0].1.time = late), "a point's time is out of range");
+        assert_eq!(refuse(&|batch| batch.points[0].1.unit = Some("x".repeat(129).into())), "a unit is too long");
+        let many = |batch: &mut LogBatch| batch.points = vec![batch.points[0].clone(); BATCH_POINTS_MAX + 1];
+        assert_eq!(refuse(&many), "there are more points than a batch may have");
+        let payload = sound.encode();
+        let with = |at: usize, byte: u8| {
+            let mut bytes = payload.clone();
+            bytes[at] = byte;
+            LogBatch::decode(&bytes).expect_err("refused").0
+        };
+        assert_eq!(with(0, 2), "the payload's version is unknown");
+        // Behind version, time, first id, no series, one unit of one byte, and the number of points.
+        let tag = 9;
+        assert_eq!(with(tag, payload[tag] | UNUSED), "a point's tag is unknown");
+        assert_eq!(with(tag, payload[tag] | VALUE_MASK), "a point's tag is unknown");
+        assert_eq!(with(tag, payload[tag] | SERIES_MASK), "a point's tag is unknown");
+        let longer = [&payload[..], &[0]].concat();
+        assert_eq!(LogBatch::decode(&longer).expect_err("refused").0, "there are bytes behind the last point");
     }
 
     #[test]

@@ -30,6 +30,7 @@ impl Syncer {
                 }
             }
         };
+        #[allow(clippy::disallowed_methods, reason = "this is the warden of threads")]
         let thread = std::thread::Builder::new().name("ebbtide-sync".into()).spawn(work);
         let thread = thread.map_err(|error| Error::io("start the thread ebbtide-sync", error))?;
         Ok(Self { mailbox, thread })

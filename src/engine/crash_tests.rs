@@ -16,7 +16,7 @@ const CRASH_AGAIN_EVERY: u64 = 16;
 const STATES_MIN: u64 = 20_000;
 
 fn workloads() -> Vec<Workload> {
-    use Act::{Group, PowerCut, Reopen, Sync, Write, WriteSync};
+    use Act::{Group, GroupSync, Kill, PowerCut, Reopen, Sync, Write, WriteSync};
     let small = 1 << 10;
     let workload = |name, durability, log_file_bytes, acts: &[&[Act]]| Workload {
         name,
@@ -30,7 +30,9 @@ fn workloads() -> Vec<Workload> {
         workload("rotate", sync, small, &[&[Write(2); 24]]),
         workload("rotate, buffered", buffered, small, &[&[Write(2); 36]]),
         workload("sync now and then", buffered, 1 << 12, &[&[Write(0); 6], &[Sync], &[Write(5); 9], &[Sync, Write(0)]]),
-        workload("some ask for more", buffered, small, &[&[Write(0), Write(1), WriteSync, Write(0)].repeat(7)]),
+        workload("some ask for more", buffered, small, &[&[Write(0), GroupSync(3), WriteSync, Write(0)].repeat(6)]),
+        workload("killed", sync, small, &[&[Write(0), Group(3), Kill, Write(1)].repeat(5)]),
+        workload("killed, buffered", buffered, small, &[&[Write(0), Write(4), Kill, Kill, Write(1)].repeat(5)]),
         workload("reopen", sync, small, &[&[Write(0), Write(0), Reopen].repeat(6)]),
         workload("reopen, buffered", buffered, small, &[&[Write(0), Write(3), Reopen, Reopen].repeat(4)]),
         workload("frames longer than a file", sync, 256, &[&[Write(0), Write(60), Write(200)].repeat(4)]),

@@ -11,17 +11,27 @@ use crate::error::ErrorKind;
 use crate::model::durability::Durability;
 
 fn workload(durability: Durability) -> Workload {
-    let acts = [Act::Write(0), Act::Write(3), Act::Group(3), Act::Sync, Act::Write(40), Act::Reopen].repeat(3);
-    Workload { name: "faults", durability, log_file_bytes: 1 << 10, acts }
+    let acts =
+        [Act::Write(0), Act::Write(3), Act::Group(3), Act::Sync, Act::Write(40), Act::Kill, Act::Write(0), Act::Reopen];
+    Workload { name: "faults", durability, log_file_bytes: 1 << 10, acts: acts.repeat(3) }
 }
 
 /// Runs the workload with a fault; `None` when it ended before the fault's turn.
 fn run_with(workload: &Workload, fault: Fault) -> Option<Run> {
     let (mut run, _opened) = Run::start(FaultyDisk::default().with_fault(fault), workload, Vec::new());
     for &act in &workload.acts {
+        let before = run.disk.operations();
         run.act(act);
         if run.engine.is_some() {
             run.check(true).unwrap_or_else(|why| panic!("{fault:?}, after {act:?}: {why}"));
+        }
+        if (before..run.disk.operations()).contains(&(fault.at - 1)) {
+            // The power goes right after the fault, before anything later is synced.
+            for image in [Image::Nothing, Image::All, Image::Subset(fault.at)] {
+                let (cut, opened) = Run::start(run.disk.after_power_cut(image), workload, run.fates.clone());
+                opened.unwrap_or_else(|error| panic!("{fault:?}, {image:?} after {act:?}: cannot be opened: {error}"));
+                cut.check(false).unwrap_or_else(|why| panic!("{fault:?}, {image:?} after {act:?}: {why}"));
+            }
         }
     }
     (run.disk.operations() >= fault.at).then_some(run)

@@ -16,6 +16,8 @@ mod crash_tests;
 mod fault_tests;
 #[cfg(test)]
 mod simulation;
+#[cfg(test)]
+mod write_tests;
 
 use std::sync::Arc;
 
@@ -27,13 +29,13 @@ use crate::engine::settings::Settings;
 use crate::engine::view::View;
 use crate::engine::write::Writer;
 use crate::env::lock::DirLock;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::wal::Wal;
 
 /// One open database.
 ///
 /// Three locks, taken in this order and never the other way: writer, commit, view. None is held while waiting for
-/// another thread's turn, and only commit is held during I/O.
+/// another thread's turn, and only commit is held during I/O. Closing has a lock of its own, taken before them.
 pub(crate) struct Engine {
     // Constant.
     settings: Settings,
@@ -65,21 +67,27 @@ impl Engine {
     }
 
     pub(crate) fn sync(&self) -> Result<()> {
-        self.commit.lock().sync().map_err(|error| Error::because(error.kind(), "sync", &error))
+        self.commit.lock().sync().map_err(|error| without_batch(&error))
     }
 
     pub(crate) fn close(&self) -> Result<()> {
-        let Life { syncer, lock } = {
-            let mut life = self.life.lock();
-            Life { syncer: life.syncer.take(), lock: life.lock.take() }
-        };
-        if let Some(syncer) = syncer {
+        // Held to the end, so that who closes at the same time returns only when the directory is free.
+        let mut life = self.life.lock();
+        if let Some(syncer) = life.syncer.take() {
             syncer.stop();
         }
-        let closed = self.commit.lock().close();
+        let closed = self.commit.lock().close().map_err(|error| without_batch(&error));
         // The directory is free only once the log is sealed.
-        drop(lock);
+        life.lock = None;
         closed
+    }
+}
+
+/// The error for who asked for no batch: nothing is unknown to them, but the database takes no more writes.
+fn without_batch(error: &Error) -> Error {
+    match error.kind() {
+        ErrorKind::Unknown => Error::because(ErrorKind::Failed, "not everything could be made durable", error),
+        _ => error.clone(),
     }
 }
 

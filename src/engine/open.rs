@@ -42,22 +42,22 @@ impl Engine {
         let mut counts = (0, 0);
         let replay = wal::replay(&*disk, dir, format.lineage, settings.strict, &mut |sequence, payload| {
             let batch = LogBatch::decode(payload).map_err(|malformed| malformed.0.to_owned())?;
+            let points = batch.points.len();
+            let nameless = view.replay(sequence, batch)?;
             counts.0 += 1;
-            counts.1 += batch.points.len() as u64;
-            lost += view.replay(sequence, batch)?;
+            counts.1 += (points - nameless) as u64;
+            lost += nameless;
             Ok(())
         })?;
         let recovery = tell(dir, &identity::show(format.volume), &replay, counts, lost);
 
-        let Replay { next_number, last, bytes, .. } = replay;
-        let tail = (next_number, last, bytes);
         let committed = Committed {
-            last,
+            last: replay.last,
             next_series: view.catalog.next_id(),
             series: view.catalog.len(),
-            size: Size { log: bytes, memory: view.bytes() },
+            size: Size { log: replay.bytes, memory: view.bytes() },
         };
-        let wal = Wal::new(disk, dir, format.lineage, settings.log_file_bytes, tail);
+        let wal = Wal::new(disk, dir, format.lineage, settings.log_file_bytes, &replay);
         let commit = Arc::new(Mutex::new(wal));
         let syncer = match settings.durability {
             Durability::Interval(every) => Some(Syncer::start(every, commit.clone())?),
@@ -88,7 +88,8 @@ fn sweep(disk: &dyn Disk, dir: &Path) -> Result<()> {
 /// Says what replaying found, in the log and as the report.
 fn tell(dir: &Path, volume: &str, replay: &Replay, (batches, points): (u64, u64), lost: usize) -> Recovery {
     let mut damage = replay.damage.clone();
-    if lost > 0 {
+    // Told with the damage that took the names, not again at every later opening.
+    if lost > 0 && !damage.is_empty() {
         damage.push(format!("{lost} points belong to series whose names were lost"));
     }
     for note in &damage {
@@ -98,6 +99,9 @@ fn tell(dir: &Path, volume: &str, replay: &Replay, (batches, points): (u64, u64)
         let more = damage.len() - DAMAGE_NOTES_MAX;
         damage.truncate(DAMAGE_NOTES_MAX);
         damage.push(format!("and {more} more places"));
+    }
+    if let Some(error) = &replay.unmended {
+        tracing::error!(dir = %dir.display(), %error, "the disk is full: the database can be read but not written");
     }
     let Replay { sealed, torn_bytes, torn_batches, .. } = *replay;
     tracing::info!(dir = %dir.display(), volume, clean = sealed, batches, points, torn_bytes, "the log is replayed");

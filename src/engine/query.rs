@@ -7,13 +7,16 @@ use crate::model::series::SeriesKey;
 use crate::model::time::TimeRange;
 
 impl Engine {
-    pub(crate) fn points(&self, series: &SeriesKey, range: TimeRange) -> Vec<Point> {
+    pub(crate) fn points(&self, series: &SeriesKey, range: TimeRange, count_max: usize) -> Vec<Point> {
         let now = self.settings.clock.now();
         let view = self.view.read();
-        view.catalog.id(series).map_or_else(Vec::new, |id| view.head.points(id, range, now))
+        view.catalog.id(series).map_or_else(Vec::new, |id| view.head.points(id, range, now, count_max))
     }
 
     pub(crate) fn series(&self, selector: &Selector) -> Vec<SeriesKey> {
-        self.view.read().catalog.select(selector)
+        let mut keys = self.view.read().catalog.select(selector);
+        // Sorted without the lock, for which writers wait.
+        keys.sort_unstable();
+        keys
     }
 }

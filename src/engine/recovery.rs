@@ -10,7 +10,7 @@ pub struct Recovery {
     pub batches: u64,
     /// Points replayed from the log.
     pub points: u64,
-    /// Bytes of a torn, never acknowledged end of the log that were cut off.
+    /// Bytes of a torn end of the log, not known to be durable, that were cut off.
     pub torn_bytes: u64,
     /// Whole batches among them, which lay behind a tear: set aside in `quarantine/`, not replayed.
     pub torn_batches: u64,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::engine::Engine;
 use crate::engine::settings::Settings;
+use crate::engine::write::Draft;
 use crate::env::clock::ManualClock;
 use crate::env::faulty::{FaultyDisk, Image};
 use crate::error::{ErrorKind, Result};
@@ -28,6 +29,10 @@ pub(super) enum Act {
     WriteSync,
     /// Writes this many batches by one group commit.
     Group(u64),
+    /// The same, the last of them asking for `Sync`.
+    GroupSync(u64),
+    /// The process is killed and the volume opened again; the power stays.
+    Kill,
     Sync,
     /// Closes in order and opens again.
     Reopen,
@@ -115,10 +120,17 @@ impl Run {
         match act {
             Act::Write(bulk) => self.write(&[batch(self.next(), bulk)]),
             Act::WriteSync => self.write(&[batch(self.next(), 0).with_durability(Durability::Sync)]),
-            Act::Group(count) => {
-                let first = self.next();
-                let batches: Vec<WriteBatch> = (first..first + count).map(|number| batch(number, 0)).collect();
+            Act::Group(count) => self.write(&self.batches(count)),
+            Act::GroupSync(count) => {
+                let mut batches = self.batches(count);
+                let last = batches.pop().expect("a group has batches");
+                batches.push(last.with_durability(Durability::Sync));
                 self.write(&batches);
+            }
+            Act::Kill => {
+                std::mem::forget(self.engine.take());
+                self.disk.release_locks();
+                self.restart();
             }
             Act::Sync => {
                 if self.engine.as_ref().is_some_and(|engine| engine.sync().is_ok()) {
@@ -128,12 +140,7 @@ impl Run {
             Act::Reopen => {
                 let closed = self.engine.take().map(|engine| engine.close());
                 drop(closed);
-                // What cannot be opened now cannot be written either; the acts that follow are refused.
-                if self.open().is_ok() {
-                    // No power cut: what was written is still there, and recovery has made it durable.
-                    self.promise();
-                    self.adopt().expect("a restart keeps what was written");
-                }
+                self.restart();
             }
             Act::PowerCut(image) => {
                 self.disk = self.disk.after_power_cut(image);
@@ -144,6 +151,21 @@ impl Run {
                 }
             }
         }
+    }
+
+    /// Opens again without a power cut in between.
+    fn restart(&mut self) {
+        // What cannot be opened or mended now cannot be written either; the acts that follow are refused.
+        if self.open().is_ok() && self.engine.as_ref().is_some_and(|engine| engine.sync().is_ok()) {
+            // What was written is still there, and recovery has made it durable.
+            self.promise();
+            self.adopt().expect("a restart keeps what was written");
+        }
+    }
+
+    fn batches(&self, count: u64) -> Vec<WriteBatch> {
+        let first = self.next();
+        (first..first + count).map(|number| batch(number, 0)).collect()
     }
 
     pub(super) fn next(&self) -> u64 {
@@ -191,7 +213,7 @@ impl Run {
     pub(super) fn check(&self, live: bool) -> std::result::Result<Vec<bool>, String> {
         let engine = self.engine.as_ref().ok_or("the volume is not open")?;
         let points = |metric: &str| -> BTreeMap<i64, Point> {
-            let points = engine.points(&key(metric), TimeRange::ALL);
+            let points = engine.points(&key(metric), TimeRange::ALL, usize::MAX);
             points.into_iter().map(|point| (point.time.as_millis(), point)).collect()
         };
         let all = points("all");
@@ -265,8 +287,10 @@ impl Engine {
             .iter()
             .map(|batch| {
                 let mut writer = self.writer.lock();
-                let draft = self.define(&writer, self.settings.clock.now(), batch)?;
-                writer.enqueue(draft, self.settings.durability, &self.settings)
+                let own = self.settings.durability;
+                let durability = batch.durability().map_or(own, |asked| own.strengthened_by(asked));
+                let draft = Draft::encode(self.define(&writer, self.settings.clock.now(), batch)?)?;
+                writer.enqueue(draft, durability, &self.settings)
             })
             .collect();
         tickets.into_iter().map(|ticket| self.take_turns(self.writer.lock(), ticket?)).collect()

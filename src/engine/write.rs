@@ -30,7 +30,7 @@ pub(super) struct Writer {
     /// Series that are defined by batches which are not visible yet.
     new_series: HashMap<SeriesKey, SeriesId>,
     next_series: SeriesId,
-    last: Sequence,
+    pub(super) last: Sequence,
     next_ticket: u64,
     /// Whether somebody has the turn.
     committing: bool,
@@ -65,7 +65,7 @@ pub(super) struct Draft {
 }
 
 /// A batch in the queue.
-struct Pending {
+pub(super) struct Pending {
     ticket: u64,
     sequence: Sequence,
     draft: Draft,
@@ -77,7 +77,7 @@ impl Engine {
     pub(crate) fn write(&self, batch: &WriteBatch) -> Result<Receipt> {
         batch.check(self.settings.store_non_finite)?;
         let own = self.settings.durability;
-        let durability = batch.durability().map_or(own, |asked| asked.max(own));
+        let durability = batch.durability().map_or(own, |asked| own.strengthened_by(asked));
         if batch.is_empty() {
             return Ok(receipt(Tally::default(), Sequence::default(), durability));
         }
@@ -85,13 +85,17 @@ impl Engine {
         // A batch of known series, the usual case, is encoded before the lock is taken.
         let known = self.known_ids(batch);
         let ready = match &known {
-            Some(ids) => Some(Draft::new(accepted_at, SeriesId(0), Vec::new(), ids, batch)?),
+            Some(ids) => Some(Draft::encode(resolved(accepted_at, SeriesId(0), Vec::new(), ids, batch))?),
             None => None,
         };
         let mut writer = self.writer.lock();
-        let draft = match ready {
-            Some(draft) => draft,
-            None => self.define(&writer, accepted_at, batch)?,
+        let draft = if let Some(draft) = ready {
+            draft
+        } else {
+            let batch = self.define(&writer, accepted_at, batch)?;
+            // Refused before the work of encoding, for which others wait.
+            writer.admit(&batch, 0, &self.settings)?;
+            Draft::encode(batch)?
         };
         let ticket = writer.enqueue(draft, durability, &self.settings)?;
         self.take_turns(writer, ticket)
@@ -103,26 +107,34 @@ impl Engine {
         batch.iter().map(|(key, _)| view.catalog.id(key)).collect()
     }
 
-    /// The draft of a batch that may name new series; they are new only once the draft is in the queue.
-    pub(super) fn define(&self, writer: &Writer, accepted_at: Timestamp, batch: &WriteBatch) -> Result<Draft> {
+    /// Resolves a batch that may name new series. They are defined only once the batch is in the queue.
+    pub(super) fn define(&self, writer: &Writer, accepted_at: Timestamp, batch: &WriteBatch) -> Result<LogBatch> {
         // A series leaves `new_series` only under the writer's lock, after it became visible: it is always in one.
         let view = self.view.read();
         let mut new_series = Vec::new();
         let mut new_ids = HashMap::new();
         let mut ids = Vec::with_capacity(batch.len());
+        let mut key_bytes = 0;
         for (key, _) in batch.iter() {
             let known = view.catalog.id(key).or_else(|| writer.new_series.get(key).copied());
-            let id = known.or_else(|| new_ids.get(key).copied()).unwrap_or_else(|| {
-                let place = u32::try_from(new_series.len()).expect("a batch is bounded");
-                let id = SeriesId(writer.next_series.0 + place);
-                new_series.push(key.clone());
-                new_ids.insert(key, id);
-                id
-            });
+            if let Some(id) = known.or_else(|| new_ids.get(key).copied()) {
+                ids.push(id);
+                continue;
+            }
+            // A key takes about as much in the log as in memory; others wait while this goes on.
+            key_bytes += key.memory_bytes();
+            if key_bytes > FRAME_PAYLOAD_BYTES_MAX {
+                let max = FRAME_PAYLOAD_BYTES_MAX;
+                return Err(Error::invalid(format!("the names of new series take over {max} bytes: split the batch")));
+            }
+            let place = u32::try_from(new_series.len()).expect("a batch is bounded");
+            let id = SeriesId(writer.next_series.0 + place);
+            new_series.push(key.clone());
+            new_ids.insert(key, id);
             ids.push(id);
         }
         drop(view);
-        Draft::new(accepted_at, writer.next_series, new_series, &ids, batch)
+        Ok(resolved(accepted_at, writer.next_series, new_series, &ids, batch))
     }
 
     /// Waits for the outcome of a queued batch, committing for all while nobody else does.
@@ -137,6 +149,7 @@ impl Engine {
             }
             writer.committing = true;
             let group = writer.take_group();
+            assert!(!group.is_empty(), "who has no outcome yet is in the queue");
             let commit = || catch_unwind(AssertUnwindSafe(|| self.commit(&group)));
             let result = MutexGuard::unlocked(&mut writer, commit);
             writer.committing = false;
@@ -171,30 +184,43 @@ impl Engine {
     }
 }
 
+/// A batch with the ids of its series.
+fn resolved(
+    accepted_at: Timestamp,
+    first_new: SeriesId,
+    new_series: Vec<SeriesKey>,
+    ids: &[SeriesId],
+    batch: &WriteBatch,
+) -> LogBatch {
+    let points = ids.iter().copied().zip(batch.iter().map(|(_, point)| point.clone())).collect();
+    LogBatch { accepted_at, first_new, new_series, points }
+}
+
 impl Draft {
-    fn new(
-        accepted_at: Timestamp,
-        first_new: SeriesId,
-        new_series: Vec<SeriesKey>,
-        ids: &[SeriesId],
-        batch: &WriteBatch,
-    ) -> Result<Self> {
-        let points = ids.iter().copied().zip(batch.iter().map(|(_, point)| point.clone())).collect();
-        let batch = LogBatch { accepted_at, first_new, new_series, points };
+    pub(super) fn encode(batch: LogBatch) -> Result<Self> {
         let payload = Payload::new(batch.encode()).map_err(|bytes| {
             let len = bytes.len();
             Error::invalid(format!("the batch takes {len} bytes, at most {FRAME_PAYLOAD_BYTES_MAX} fit: split it"))
         })?;
         Ok(Self { batch, payload })
     }
+}
 
-    /// What the batch adds at most.
-    fn size(&self) -> Size {
-        let names: usize = self.batch.new_series.iter().map(SeriesKey::name_bytes).sum();
-        let series = self.batch.new_series.len() * (Catalog::SERIES_BYTES + Head::SERIES_BYTES_MAX);
-        let points = self.batch.points.len() * Head::POINT_BYTES_MAX;
-        Size { log: self.payload.frame_bytes(), memory: names + series + points }
+/// The memory that a batch may come to take, in bytes.
+fn memory_of(batch: &LogBatch) -> usize {
+    let keys: usize = batch.new_series.iter().map(SeriesKey::memory_bytes).sum();
+    let series = batch.new_series.len() * (Catalog::SERIES_BYTES + Head::SERIES_BYTES);
+    let mut units = 0;
+    let mut neighbour = None;
+    for (_, point) in &batch.points {
+        if let Some(unit) = &point.unit
+            && neighbour != Some(unit)
+        {
+            units += Head::unit_bytes(unit);
+            neighbour = Some(unit);
+        }
     }
+    keys + series + units + batch.points.len() * Head::POINT_BYTES
 }
 
 impl Writer {
@@ -218,8 +244,7 @@ impl Writer {
         if let Some(broken) = &self.broken {
             return Err(broken.clone());
         }
-        let size = draft.size();
-        self.admit(size, draft.batch.new_series.len(), settings)?;
+        let size = self.admit(&draft.batch, draft.payload.frame_bytes(), settings)?;
         self.queued.log += size.log;
         self.queued.memory += size.memory;
         for (id, key) in (draft.batch.first_new.0..).zip(&draft.batch.new_series) {
@@ -233,13 +258,14 @@ impl Writer {
         Ok(ticket)
     }
 
-    /// Holds a batch against every bound it could break.
-    fn admit(&self, size: Size, new_series: usize, settings: &Settings) -> Result<()> {
+    /// Holds a batch against every bound it could break; gives what it adds.
+    fn admit(&self, batch: &LogBatch, log: u64, settings: &Settings) -> Result<Size> {
+        let size = Size { log, memory: memory_of(batch) };
         let overloaded = |what: &str, max: u64| {
             Err(Error::new(ErrorKind::Overloaded, format!("{what} would take more than {max} bytes: try again later")))
         };
-        let series = self.committed.series + self.new_series.len() + new_series;
-        if new_series > 0 && series > settings.series_max {
+        let series = self.committed.series + self.new_series.len() + batch.new_series.len();
+        if !batch.new_series.is_empty() && series > settings.series_max {
             let max = settings.series_max;
             let why = format!("there would be {series} series, at most {max} are allowed; known series can be written");
             return Err(Error::new(ErrorKind::TooManySeries, why));
@@ -253,11 +279,11 @@ impl Writer {
         if self.queued.log + size.log > QUEUE_BYTES_MAX as u64 {
             return overloaded("batches that wait for the log", QUEUE_BYTES_MAX as u64);
         }
-        Ok(())
+        Ok(size)
     }
 
     /// Takes the batches that are committed together: at least one, and no more than about a millisecond of copying.
-    fn take_group(&mut self) -> Vec<Pending> {
+    pub(super) fn take_group(&mut self) -> Vec<Pending> {
         let mut bytes = 0;
         let mut group = Vec::new();
         while let Some(next) = self.queue.front() {

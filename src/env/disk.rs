@@ -34,6 +34,7 @@ pub(crate) trait Disk: Send + Sync + fmt::Debug {
     /// Makes a directory and those above it, durably. One that is there already may still be known to the cache only, if
     /// a process was killed right after making it, so the names of all of them are synced.
     fn create_dir_all(&self, dir: &Path) -> io::Result<()> {
+        use io::ErrorKind::{InvalidInput, PermissionDenied, ReadOnlyFilesystem};
         let mut path: Vec<&Path> = dir.ancestors().filter(|each| !each.as_os_str().is_empty()).collect();
         path.reverse();
         for each in path {
@@ -42,8 +43,10 @@ pub(crate) trait Disk: Send + Sync + fmt::Debug {
                 self.create_dir(each)?;
             }
             match self.sync_dir(parent(each)) {
-                // A folder that we may not open is not one that we have made something in.
-                Err(error) if error.kind() == io::ErrorKind::PermissionDenied && !is_new => {}
+                // A folder that we may not open, or whose file system cannot sync one, is none that we have made
+                // something in.
+                Err(error)
+                    if !is_new && matches!(error.kind(), PermissionDenied | InvalidInput | ReadOnlyFilesystem) => {}
                 other => other?,
             }
         }

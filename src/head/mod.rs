@@ -44,8 +44,8 @@ impl Head {
     pub(crate) fn put(&mut self, series: SeriesId, point: &Point, accepted_at: Timestamp, tally: &mut Tally) {
         let position = series.0 as usize;
         if self.runs.len() <= position {
+            self.run_bytes += (position + 1 - self.runs.len()) * Run::BYTES;
             self.runs.resize_with(position + 1, Run::default);
-            self.run_bytes += Run::BYTES;
         }
         let unit = point.unit.as_ref().map(|unit| self.units.number_of(unit));
         let run = &mut self.runs[position];
@@ -62,11 +62,12 @@ impl Head {
         self.run_bytes = self.run_bytes + run.bytes() - before;
     }
 
-    /// The points of one series in a range that are visible at `now`, in order of time.
-    pub(crate) fn points(&self, series: SeriesId, range: TimeRange, now: Timestamp) -> Vec<Point> {
+    /// The first points of one series in a range that are visible at `now`, in order of time, at most `count_max`.
+    pub(crate) fn points(&self, series: SeriesId, range: TimeRange, now: Timestamp, count_max: usize) -> Vec<Point> {
         let Some(run) = self.runs.get(series.0 as usize) else { return Vec::new() };
         run.range(range)
             .filter(|recent| recent.is_visible_at(now))
+            .take(count_max)
             .map(|recent| recent.to_point(|number| self.units.by_number[number as usize].clone()))
             .collect()
     }
@@ -76,11 +77,16 @@ impl Head {
         self.run_bytes + self.units.bytes
     }
 
-    /// The most memory one new point can add, in bytes; a series, [`Self::SERIES_BYTES_MAX`] more.
-    pub(crate) const POINT_BYTES_MAX: usize = Run::POINT_BYTES_MAX;
+    /// The memory that one new point may add, in bytes, apart from the room that a growing run takes ahead.
+    pub(crate) const POINT_BYTES: usize = Run::LATE_BYTES;
 
-    /// The most memory one new series can add apart from its points and names, in bytes.
-    pub(crate) const SERIES_BYTES_MAX: usize = Run::BYTES;
+    /// The memory that one new series adds apart from its points and names, in bytes.
+    pub(crate) const SERIES_BYTES: usize = Run::BYTES;
+
+    /// The memory that a new unit adds, in bytes: its text, and its places in two tables.
+    pub(crate) fn unit_bytes(unit: &Unit) -> usize {
+        unit.as_str().len() + 6 * size_of::<Unit>()
+    }
 }
 
 impl Units {
@@ -89,9 +95,35 @@ impl Units {
             return number;
         }
         let number = u32::try_from(self.by_number.len()).expect("head_bytes_max allows fewer units than 2^32");
-        self.bytes += 2 * size_of::<Unit>() + size_of::<u32>() + unit.as_str().len();
+        self.bytes += Head::unit_bytes(unit);
         self.by_number.push(unit.clone());
         self.numbers.insert(unit.clone(), number);
         number
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_counts_runs_points_and_units() {
+        // Goal: what is held is what is counted. Method: one thing more at a time.
+        let mut head = Head::default();
+        let mut tally = Tally::default();
+        let mut grown_by = |series, point: Point| {
+            let before = head.bytes();
+            head.put(SeriesId(series), &point, Timestamp::EPOCH, &mut tally);
+            head.bytes() - before
+        };
+        let point = |millis| Point::new(Timestamp::from_millis(millis), 1);
+        let room = 4 * size_of::<Recent>();
+        assert_eq!(grown_by(2, point(10)), 3 * Run::BYTES + room, "series 0 and 1 have a place too");
+        assert_eq!(grown_by(2, point(11)), 0, "there is room");
+        assert_eq!(grown_by(2, point(5)), Run::LATE_BYTES);
+        assert_eq!(grown_by(2, point(5)), 0, "replaced");
+        let unit = Unit::from("%");
+        assert_eq!(grown_by(2, point(12).with_unit(unit.clone())), Head::unit_bytes(&unit));
+        assert_eq!(grown_by(2, point(13).with_unit(unit)), 0, "the unit is known");
     }
 }

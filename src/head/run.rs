@@ -16,6 +16,9 @@ pub(super) struct Recent {
     is_int: bool,
 }
 
+/// Points that a run makes room for at the least.
+const ROOM_MIN: usize = 4;
+
 const NEVER: i64 = i64::MAX;
 /// Expiry of a shadow: dead at any time, whatever the clock does.
 const ALWAYS_DEAD: i64 = i64::MIN;
@@ -61,13 +64,16 @@ pub(super) struct Run {
 impl Run {
     /// Memory of an empty run.
     pub(super) const BYTES: usize = size_of::<Self>();
-    /// An ordered point may double the run's capacity; a late one takes a tree entry with its share of the node.
-    pub(super) const POINT_BYTES_MAX: usize = 2 * Self::LATE_BYTES;
-    const LATE_BYTES: usize = 2 * (size_of::<Recent>() + size_of::<Timestamp>());
+    /// A late point takes a tree entry, and nodes may be half empty. An ordered one takes less.
+    pub(super) const LATE_BYTES: usize = 2 * (size_of::<Recent>() + size_of::<Timestamp>());
 
     /// Stores a point; gives back the one it replaced.
     pub(super) fn put(&mut self, recent: Recent) -> Option<Recent> {
         if self.newest().is_none_or(|newest| newest < recent.time) {
+            if self.in_order.len() == self.in_order.capacity() {
+                // A quarter more, not twice as much: memory is bounded by what is really held.
+                self.in_order.reserve_exact((self.in_order.len() / 4).max(ROOM_MIN));
+            }
             self.in_order.push(recent);
             return None;
         }

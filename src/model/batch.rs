@@ -41,7 +41,8 @@ impl WriteBatch {
         self.entries.push((series, point));
     }
 
-    /// Asks for at least this durability for this batch; less than the database's own changes nothing.
+    /// Asks for at least this durability for this batch. Less than the database's own changes nothing; more is reached
+    /// by a sync, which the receipt tells.
     #[must_use]
     pub fn with_durability(self, durability: Durability) -> Self {
         Self { durability: Some(durability), ..self }
@@ -77,8 +78,11 @@ impl WriteBatch {
         }
         for (position, (_, point)) in self.entries.iter().enumerate() {
             let refuse = |why: String| Err(Error::invalid(format!("point {position}: {why}")));
+            if !point.time.is_storable() {
+                return refuse(format!("the time {} is out of range", point.time));
+            }
             if !point.is_storable() {
-                return refuse(format!("the time {} or the expiry {:?} is out of range", point.time, point.expires_at));
+                return refuse(format!("the expiry {:?} is out of range", point.expires_at));
             }
             if point.unit.as_ref().is_some_and(|unit| !unit.is_storable()) {
                 return refuse("the unit is longer than 32 characters".into());

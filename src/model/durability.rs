@@ -11,7 +11,7 @@ use crate::model::limits::INTERVAL_MILLIS;
 /// [`Builder::durability`](crate::Builder::durability); a batch may ask for more, never for less.
 ///
 /// No mode can corrupt: a weaker one loses the newest acknowledgements at a power cut, never order or integrity.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub enum Durability {
     /// Acknowledged once the operating system has the log write. A process crash loses nothing; a power cut loses
     /// what the system had not written yet.
@@ -25,6 +25,16 @@ pub enum Durability {
 }
 
 impl Durability {
+    /// What a batch gets that asks for `asked` in a database of this durability: never less than this, and what the
+    /// database does not do by itself is done by a sync.
+    pub(crate) fn strengthened_by(self, asked: Self) -> Self {
+        match (self, asked) {
+            (_, Self::Buffered) | (Self::Sync, _) => self,
+            (Self::Interval(own), Self::Interval(asked)) if own <= asked => self,
+            (_, Self::Interval(_) | Self::Sync) => Self::Sync,
+        }
+    }
+
     /// Refuses an interval out of range.
     pub(crate) fn check(self) -> Result<()> {
         let (least, most) = (INTERVAL_MILLIS.start(), INTERVAL_MILLIS.end());
@@ -89,6 +99,19 @@ impl fmt::Display for Sequence {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_batch_gets_more_than_its_database_gives_but_never_less() {
+        // S18. Method: every pair of modes.
+        let interval = |millis| Durability::Interval(Duration::from_millis(millis));
+        let (sync, buffered, own) = (Durability::Sync, Durability::Buffered, interval(50));
+        for asked in [sync, buffered, interval(10), interval(99)] {
+            assert_eq!(sync.strengthened_by(asked), sync);
+        }
+        let given = [sync, interval(10), interval(99), buffered].map(|asked| own.strengthened_by(asked));
+        assert_eq!(given, [sync, sync, own, own]);
+        assert_eq!([sync, interval(10), buffered].map(|asked| buffered.strengthened_by(asked)), [sync, sync, buffered]);
+    }
 
     #[test]
     fn modes_are_read_as_they_are_written_and_held_to_their_range() {

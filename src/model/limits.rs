@@ -57,6 +57,9 @@ pub const HEAD_BYTES_MAX_DEFAULT: usize = 256 << 20;
 /// Default cap on series in one volume. Each may cost up to about a kilobyte of memory.
 pub const SERIES_MAX_DEFAULT: usize = 1_000_000;
 
+/// Highest sequence that is believed when it is read back: a million batches a second take 146,000 years to reach it.
+pub const SEQUENCE_MAX: u64 = 1 << 62;
+
 /// Most series ids that may be skipped because the log's damage took their names.
 pub const SERIES_LOST_MAX: u32 = 1_000_000;
 

@@ -107,10 +107,12 @@ impl SeriesKey {
         self.sorted().find(|dimension| &*dimension.name == name).map(|dimension| &*dimension.value)
     }
 
-    /// Bytes of memory the names take.
-    pub(crate) fn name_bytes(&self) -> usize {
-        let dimensions: usize = self.0.dimensions.iter().map(|each| each.name.len() + each.value.len()).sum();
-        self.0.namespace.len() + self.0.metric.len() + dimensions
+    /// Bytes of memory the key takes, shared by all of its clones.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        let dimension = |each: &Dimension| size_of::<Dimension>() + 1 + each.name.len() + each.value.len();
+        let dimensions: usize = self.0.dimensions.iter().map(dimension).sum();
+        // The shared part has two counters.
+        2 * size_of::<usize>() + size_of::<Parts>() + self.0.namespace.len() + self.0.metric.len() + dimensions
     }
 
     /// The dimensions ordered by name: what identity is made of.

@@ -31,7 +31,7 @@ use super::cloudeye::{Code, Refusal};
 use super::patience::{Attention, Patient};
 
 /// Longest request body, in bytes: the page's 512 KB.
-pub(super) const BODY_BYTES_MAX: usize = 524_288;
+pub const BODY_BYTES_MAX: usize = 524_288;
 
 /// Most bytes of headers. A signed request of a known client has about two kilobytes.
 const HEADER_BYTES_MAX: usize = 32 << 10;
@@ -40,7 +40,7 @@ const HEADER_BYTES_MAX: usize = 32 << 10;
 const HEADERS_MAX: usize = 100;
 
 /// Most connections at a time; further ones wait in the system's queue. With the longest body on each of them the
-/// server holds 512 MiB of requests.
+/// server holds 512 MiB of requests; answers are bounded by `cloudeye::answer`.
 const CONNECTIONS_MAX: usize = 1_024;
 
 /// Most bytes of a refused body that are read and thrown away, so that the client comes to read its answer.
@@ -132,6 +132,8 @@ fn converse(
     });
     http1::Builder::new()
         .timer(TokioTimer::new())
+        // A client may end its side once it has asked: what it asked for is done, so it is told.
+        .half_close(true)
         .header_read_timeout(times.idle)
         .max_buf_size(HEADER_BYTES_MAX)
         .max_header_size(HEADER_BYTES_MAX)

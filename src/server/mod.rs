@@ -28,10 +28,12 @@ use tokio::runtime::{self, Runtime};
 use tokio::sync::oneshot;
 
 use self::cloudeye::{CloudEye, REQUESTS_IN_FLIGHT_MAX};
+pub use self::http::BODY_BYTES_MAX;
 pub use self::profile::Profile;
 use self::projects::{Home, Projects};
 use crate::env::clock::{Clock, SystemClock};
 use crate::env::disk::Disk;
+use crate::env::layout;
 use crate::env::lock::DirLock;
 use crate::env::real::RealDisk;
 use crate::error::{Error, ErrorKind, Result};
@@ -141,7 +143,7 @@ impl ServerConfig {
     /// Starts the server. When this returns, the address is bound and requests are answered.
     ///
     /// # Errors
-    /// `Locked` when another server has the directory; `InvalidInput` for an interval out of range; `Io` and `NoSpace`
+    /// `Locked` when another server has the directory; `Unsupported` when it is a database by itself; `InvalidInput` for an interval out of range; `Io` and `NoSpace`
     /// when the directory cannot be used, the address cannot be bound, or threads cannot be started.
     pub fn start(self) -> Result<Server> {
         self.durability.check()?;
@@ -226,7 +228,13 @@ impl Drop for Server {
 }
 
 fn lock(dir: &Path) -> Result<DirLock> {
-    RealDisk.create_dir_all(dir).map_err(|error| Error::io(format_args!("cannot make {}", dir.display()), error))?;
+    let io = |error| Error::io(format_args!("cannot make {}", dir.display()), error);
+    RealDisk.create_dir_all(dir).map_err(io)?;
+    // A volume of its own right is no server's directory: its points would seem to be gone.
+    if RealDisk.list(dir).map_err(io)?.iter().any(|name| name == layout::FORMAT) {
+        let why = format!("{} is the database of a program, not the directory of a server: use another", dir.display());
+        return Err(Error::new(ErrorKind::Unsupported, why));
+    }
     DirLock::acquire(&RealDisk, dir)
 }
 
@@ -234,4 +242,26 @@ fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
     let listener = TcpListener::bind(address)?;
     listener.set_nonblocking(true)?;
     Ok(listener)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_waits_are_those_of_the_manual() {
+        // Goal: README's bounds are the server's. Method: the table once more.
+        let [headers, body, idle, answer, drain, stop] = [10, 60, 60, 30, 5, 8].map(Duration::from_secs);
+        assert_eq!(Timeouts::default(), Timeouts { headers, body, idle, answer, drain, stop });
+    }
+
+    #[test]
+    fn a_database_by_itself_is_not_taken_over() {
+        let dir = tempfile::tempdir().expect("a directory");
+        crate::db::Db::open(dir.path()).expect("opens").close().expect("closes");
+        let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let error = ServerConfig::on_disk(dir.path()).listen(listen).start().map(|_| ()).expect_err("refused");
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
+        assert!(RealDisk.list(dir.path()).expect("a directory").iter().all(|name| name != "projects"));
+    }
 }

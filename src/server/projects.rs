@@ -21,9 +21,12 @@ use crate::model::durability::Durability;
 /// Longest project id, in characters.
 const ID_CHARS_MAX: usize = 64;
 
-/// Most projects open at a time: each may take the engine's memory for recent points. On disk the one that was unused
-/// for longest is closed for the next; in memory, where closing one would lose it, further ones are refused.
+/// Most projects open at a time. On disk the one that was unused for longest is closed for the next; in memory, where
+/// closing one would lose it, further ones are refused.
 const OPEN_MAX: usize = 64;
+
+/// Memory for recent points and series of one project, in bytes: 4 GiB over all that are open.
+const HEAD_BYTES_MAX: usize = 64 << 20;
 
 /// Most series of one project.
 const SERIES_MAX: u32 = 100_000;
@@ -124,7 +127,8 @@ impl Projects {
     /// # Errors
     /// As [`Projects::open_or_create`].
     pub(super) fn open_existing(&self, project: &ProjectId) -> Result<Option<Lease>> {
-        let is_open = self.slots.lock().contains_key(project);
+        let slot = self.slots.lock().get(project).map(Arc::clone);
+        let is_open = slot.is_some_and(|slot| slot.db.lock().is_some());
         // Looked for without the lock: others need not wait for the disk.
         if is_open || self.volume(project)?.is_some() { self.open_or_create(project).map(Some) } else { Ok(None) }
     }
@@ -200,7 +204,7 @@ impl Projects {
                 Builder::new(&volume)
             }
         };
-        let builder = builder.durability(self.durability).series_max(SERIES_MAX);
+        let builder = builder.durability(self.durability).series_max(SERIES_MAX).head_bytes_max(HEAD_BYTES_MAX);
         let db = builder.clock(Arc::clone(&self.clock)).open()?;
         let found = db.recovery();
         tracing::info!(%project, clean = found.clean, batches = found.batches, points = found.points, "project opened");

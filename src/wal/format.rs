@@ -1,5 +1,7 @@
 //! The bytes of a log file: its header and the frames behind it. Encoding and checking only; no file is touched here.
 
+use std::fmt;
+
 use crate::codec::checksum::{self, Place};
 use crate::model::durability::Sequence;
 use crate::model::limits::FRAME_PAYLOAD_BYTES_MAX;
@@ -28,6 +30,15 @@ pub(super) enum BadHeader {
     Newer(u16),
     /// Its bytes are not what was written.
     Damaged(&'static str),
+}
+
+impl fmt::Display for BadHeader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Newer(version) => write!(f, "the file is of log format {version}"),
+            Self::Damaged(why) => f.write_str(why),
+        }
+    }
 }
 
 /// The header of log file `number` of a store.

@@ -9,10 +9,8 @@ use crate::env::disk::{Disk, parent, replace};
 use crate::env::layout;
 use crate::error::{Error, Result};
 use crate::model::durability::Sequence;
-use crate::wal::format::{
-    FILE_HEADER_BYTES, FrameHeader, Kind, Payload, empty_payload, encode_file_header, gap_payload, put_frame,
-};
-use crate::wal::reader::Verdict;
+use crate::wal::format::{FrameHeader, Kind, Payload, empty_payload, encode_file_header, gap_payload, put_frame};
+use crate::wal::scan::Verdict;
 
 /// Sets damaged ranges aside and writes a file anew with the frames that are kept, sealed. `span` is the last sequence
 /// before the file and the last one in it; what is missing in between is noted as a gap, so that it is told once.
@@ -32,14 +30,14 @@ pub(super) fn rewrite(
     }
     if let Some(torn) = &verdict.torn {
         tracing::info!(file = %name, offset = torn.start, bytes = torn.len(), "a torn end of the log is cut off");
-        // Whole batches behind a tear were never acknowledged, unless the disk lost bytes of an idle log: a tear and a
-        // rotten last group look alike. So they are not replayed, and not destroyed either.
+        // Whole batches behind a tear are not known to be durable, but a tear and a rotten last group of an idle log look
+        // alike. So they are not replayed, and not destroyed either.
         if verdict.torn_batches > 0 {
             quarantine(disk, volume, &format!("{name}.{}.torn", torn.start), &file[torn.clone()])?;
         }
     }
-    let worth_keeping = verdict.keep.iter().any(|frame| frame.header.kind != Kind::Seal);
-    if !worth_keeping && verdict.damage.is_empty() {
+    // A file that accounts for no sequence, and for no damage, says nothing.
+    if span.start() == span.end() && verdict.damage.is_empty() {
         return remove(disk, &path);
     }
     let mut bytes = encode_file_header(start.lineage, start.file).to_vec();
@@ -48,11 +46,11 @@ pub(super) fn rewrite(
         let FrameHeader { kind, sequence, .. } = frame.header;
         put_gap(&mut bytes, start, next, frame.first(file));
         let payload = Payload::new(file[frame.payload.clone()].to_vec()).expect("a frame's payload fits a frame");
-        put_frame(&mut bytes, start, kind, sequence, FILE_HEADER_BYTES as u64, &payload);
+        put_durable(&mut bytes, start, kind, sequence, &payload);
         next = sequence.next();
     }
     put_gap(&mut bytes, start, next, last.next());
-    put_frame(&mut bytes, start, Kind::Seal, last, FILE_HEADER_BYTES as u64, &empty_payload());
+    put_durable(&mut bytes, start, Kind::Seal, last, &empty_payload());
     replace(disk, &path, &bytes).map_err(|error| Error::io(format_args!("write {name} anew"), error))?;
     Ok(bytes.len() as u64)
 }
@@ -60,8 +58,14 @@ pub(super) fn rewrite(
 /// Accounts for the sequences from `first` to before `end`, if there are any.
 fn put_gap(bytes: &mut Vec<u8>, start: Place, first: Sequence, end: Sequence) {
     if first < end {
-        put_frame(bytes, start, Kind::Gap, Sequence(end.0 - 1), FILE_HEADER_BYTES as u64, &gap_payload(first));
+        put_durable(bytes, start, Kind::Gap, Sequence(end.0 - 1), &gap_payload(first));
     }
+}
+
+/// Appends a frame that vouches for everything before it: the file is durable before it gets its name.
+fn put_durable(bytes: &mut Vec<u8>, start: Place, kind: Kind, sequence: Sequence, payload: &Payload) {
+    let durable = bytes.len() as u64;
+    put_frame(bytes, start, kind, sequence, durable, payload);
 }
 
 fn quarantine(disk: &dyn Disk, volume: &Path, name: &str, bytes: &[u8]) -> Result<()> {

@@ -4,6 +4,7 @@
 mod format;
 mod mend;
 mod reader;
+mod scan;
 #[cfg(test)]
 mod tests;
 mod writer;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::env::disk::Disk;
-use crate::env::faulty::{FaultyDisk, Image};
+use crate::env::faulty::{Fault, FaultyDisk, Image, Trouble};
 use crate::env::layout;
 use crate::error::{ErrorKind, Result};
 use crate::model::durability::Sequence;
@@ -18,21 +18,30 @@ const DIR: &str = "v";
 fn payload(sequence: u64) -> Vec<u8> {
     // A few lengths, none of them aligned, all with a content of their own.
     let len = 5 + usize::try_from(sequence % 4).expect("small") * 13;
-    (0..len).map(|at| u8::try_from((sequence * 31 + at as u64) % 251).expect("below 251")).collect()
+    (0..len).map(|at| u8::try_from((sequence % 1_000 * 31 + at as u64) % 251).expect("below 251")).collect()
 }
 
 fn path(number: u64) -> PathBuf {
     Path::new(DIR).join(layout::WAL).join(layout::log_name(number))
 }
 
+fn new_log(disk: &FaultyDisk, file_bytes: u64) -> Wal {
+    let empty = Replay { next_number: 1, ..Replay::default() };
+    Wal::new(Arc::new(disk.clone()), Path::new(DIR), LINEAGE, file_bytes, &empty)
+}
+
+fn append(wal: &mut Wal, sequence: u64) {
+    let payload = Payload::new(payload(sequence)).expect("short");
+    wal.append([(Sequence(sequence), &payload)].into_iter()).expect("a sound disk");
+}
+
 /// A log of `batches` batches, each synced, in files of `file_bytes`; closed if `close`.
 fn written(batches: u64, file_bytes: u64, close: bool) -> FaultyDisk {
     let disk = FaultyDisk::default();
     disk.create_dir_all(&Path::new(DIR).join(layout::WAL)).expect("a sound disk");
-    let mut wal = Wal::new(Arc::new(disk.clone()), Path::new(DIR), LINEAGE, file_bytes, (1, Sequence(0), 0));
+    let mut wal = new_log(&disk, file_bytes);
     for sequence in 1..=batches {
-        let payload = Payload::new(payload(sequence)).expect("short");
-        wal.append([(Sequence(sequence), &payload)].into_iter()).expect("a sound disk");
+        append(&mut wal, sequence);
         wal.sync().expect("a sound disk");
     }
     if close {
@@ -53,8 +62,15 @@ fn read(disk: &FaultyDisk, strict: bool) -> Result<(Vec<u64>, Replay)> {
     Ok((sequences, replay))
 }
 
-fn quarantined(disk: &FaultyDisk) -> usize {
-    disk.list(&Path::new(DIR).join(layout::QUARANTINE)).map_or(0, |names| names.len())
+fn quarantined(disk: &FaultyDisk) -> Vec<String> {
+    disk.list(&Path::new(DIR).join(layout::QUARANTINE)).unwrap_or_default()
+}
+
+/// A log whose last run was killed, opened once since: mended, and not written to.
+fn mended(batches: u64, file_bytes: u64) -> FaultyDisk {
+    let disk = written(batches, file_bytes, false);
+    assert!(!read(&disk, true).expect("sound").1.sealed);
+    disk
 }
 
 #[test]
@@ -95,8 +111,13 @@ fn a_log_comes_back_and_a_seal_makes_the_stop_clean() {
 
 #[test]
 fn one_flipped_bit_anywhere_loses_at_most_its_own_batch_and_is_told() {
-    // Goal: no panic, no wrong value, no silent loss. Method: one bit of each byte of each file of a sealed log.
-    let sound = written(12, 400, true);
+    // Goal: no panic, no wrong value, no silent loss. Method: one bit of each byte of each file of a log, sealed by the
+    // run that wrote it or mended after a kill.
+    flip_every_byte(&written(12, 400, true));
+    flip_every_byte(&mended(12, 400));
+}
+
+fn flip_every_byte(sound: &FaultyDisk) {
     let files = (1_u64..100).filter(|number| sound.read(&path(*number), u64::MAX).is_ok()).count() as u64;
     assert!(files >= 3, "the log spans files");
     for number in 1..=files {
@@ -111,7 +132,7 @@ fn one_flipped_bit_anywhere_loses_at_most_its_own_batch_and_is_told() {
             assert!(is_padding || !replay.damage.is_empty(), "{told}: {} of 12 in silence", sequences.len());
             assert!(sequences.len() >= 11, "{told}: {sequences:?}, {:?}", replay.damage);
             assert_eq!(strict.is_err(), !is_padding, "{told}: strict refuses damage");
-            assert_eq!(quarantined(&disk) > 0, !is_padding, "{told}: damaged bytes are set aside");
+            assert_eq!(!quarantined(&disk).is_empty(), !is_padding, "{told}: damaged bytes are set aside");
             let (again, replay) = read(&disk, true).unwrap_or_else(|error| panic!("{told}: told twice: {error}"));
             assert_eq!((again, replay.damage.len()), (sequences, 0), "{told}: a mended log is sound");
         }
@@ -186,4 +207,70 @@ fn a_newer_format_is_refused_and_left_alone() {
     assert_ne!(newer, before);
     assert_eq!(read(&disk, false).map(|_| ()).map_err(|error| error.kind()), Err(ErrorKind::Unsupported));
     assert_eq!(disk.read(&path(1), u64::MAX).expect("it is there"), newer, "nothing was touched");
+}
+
+#[test]
+fn a_newer_file_is_refused_before_an_older_one_is_mended() {
+    let disk = written(12, 400, true);
+    disk.damage(&path(1), |bytes| bytes[100] ^= 1);
+    let before = disk.read(&path(1), u64::MAX).expect("it is there");
+    let last = (1..100).rfind(|number| disk.read(&path(*number), u64::MAX).is_ok()).expect("files");
+    disk.damage(&path(last), |bytes| {
+        bytes[8] = 2;
+        bytes[12..16].fill(0);
+        let checksum = crate::codec::checksum::of(&bytes[..FILE_HEADER_BYTES]);
+        bytes[12..16].copy_from_slice(&checksum.to_le_bytes());
+    });
+    assert_eq!(read(&disk, false).map(|_| ()).map_err(|error| error.kind()), Err(ErrorKind::Unsupported));
+    assert_eq!(disk.read(&path(1), u64::MAX).expect("it is there"), before);
+}
+
+#[test]
+fn whole_batches_behind_a_tear_are_set_aside_and_not_replayed() {
+    // Method: three batches that no sync covered, the first of them torn.
+    let disk = written(0, 4_096, false);
+    let mut wal = new_log(&disk, 4_096);
+    (1..=3).for_each(|sequence| append(&mut wal, sequence));
+    disk.damage(&path(1), |bytes| bytes[FILE_HEADER_BYTES + 34] ^= 1);
+    let (sequences, replay) = read(&disk, true).expect("a tear is no damage");
+    assert_eq!((sequences, replay.torn_batches), (vec![], 2));
+    assert!(replay.torn_bytes > 0 && !replay.sealed && replay.damage.is_empty());
+    assert_eq!(quarantined(&disk), ["000001.log.48.torn"]);
+    assert!(disk.read(&path(1), u64::MAX).is_err(), "a file that accounts for nothing is removed");
+}
+
+#[test]
+fn frames_that_cannot_follow_are_damage() {
+    // Method: a file by hand, with a batch twice and one with a sequence that nobody reaches.
+    let disk = written(0, 4_096, false);
+    let start = crate::codec::checksum::Place { lineage: LINEAGE, file: 1, offset: 0 };
+    let mut file = encode_file_header(LINEAGE, 1).to_vec();
+    for sequence in [1, 2, 2, u64::MAX, 3] {
+        let durable = file.len() as u64;
+        let payload = Payload::new(payload(sequence)).expect("short");
+        put_frame(&mut file, start, Kind::Batch, Sequence(sequence), durable, &payload);
+    }
+    crate::env::disk::replace(&disk, &path(1), &file).expect("a sound disk");
+    let (sequences, replay) = read(&disk, false).expect("served");
+    assert_eq!((sequences, replay.damage.len(), replay.last), (vec![1, 2, 3], 2, Sequence(3)));
+    assert!(replay.damage[0].contains("batch 2 cannot follow batch 2"), "{:?}", replay.damage);
+
+    crate::env::disk::replace(&disk, &path(u64::MAX), &file).expect("a sound disk");
+    assert_eq!(read(&disk, false).map(|_| ()).map_err(|error| error.kind()), Err(ErrorKind::Corruption));
+}
+
+#[test]
+fn a_full_disk_leaves_the_log_readable_and_unharmed() {
+    // Goal: a start after a kill serves what was acknowledged, though nothing can be mended.
+    let disk = written(5, 4_096, false);
+    let before = disk.read(&path(1), u64::MAX).expect("it is there");
+    let full = Trouble::FailForEver(std::io::ErrorKind::StorageFull);
+    let full = disk.after_power_cut(Image::All).with_fault(Fault { at: 1, what: full });
+    let (sequences, replay) = read(&full, true).expect("served");
+    assert_eq!((sequences.len(), replay.unmended.is_some()), (5, true));
+    assert_eq!(full.read(&path(1), u64::MAX).expect("it is there"), before);
+    let mut wal = Wal::new(Arc::new(full), Path::new(DIR), LINEAGE, 4_096, &replay);
+    let payload = Payload::new(payload(6)).expect("short");
+    let refused = wal.append([(Sequence(6), &payload)].into_iter()).map_err(|error| error.kind());
+    assert_eq!(refused, Err(ErrorKind::Failed));
 }

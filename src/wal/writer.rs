@@ -8,6 +8,7 @@ use crate::env::disk::{Disk, DiskFile, temporary};
 use crate::env::layout;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::durability::Sequence;
+use crate::wal::Replay;
 use crate::wal::format::{FILE_HEADER_BYTES, Kind, Payload, SEAL_BYTES, empty_payload, encode_file_header, put_frame};
 
 /// The writing end of the log.
@@ -52,17 +53,24 @@ struct LogFile {
 }
 
 impl Wal {
-    /// A log that goes on behind `last` with a new file, numbered `next_number`; older files hold `sealed_bytes`.
-    pub(crate) fn new(
-        disk: Arc<dyn Disk>,
-        volume: &Path,
-        lineage: [u8; 16],
-        file_bytes: u64,
-        (next_number, last, sealed_bytes): (u64, Sequence, u64),
-    ) -> Self {
-        let dir = volume.join(layout::WAL);
-        let (file, state, buffer) = (None, State::Open, Vec::new());
-        Self { disk, dir, lineage, file_bytes, next_number, sealed_bytes, file, last, state, buffer }
+    /// A log that goes on, with a new file, behind what was replayed.
+    pub(crate) fn new(disk: Arc<dyn Disk>, volume: &Path, lineage: [u8; 16], file_bytes: u64, replay: &Replay) -> Self {
+        let state = match &replay.unmended {
+            None => State::Open,
+            Some(error) => State::Failed(Error::because(ErrorKind::Failed, "read-only, open the database anew", error)),
+        };
+        Self {
+            disk,
+            dir: volume.join(layout::WAL),
+            lineage,
+            file_bytes,
+            next_number: replay.next_number,
+            sealed_bytes: replay.bytes,
+            file: None,
+            last: replay.last,
+            state,
+            buffer: Vec::new(),
+        }
     }
 
     /// Appends a group of frames by one write. Nothing of it is durable before [`Wal::sync`] returns.
@@ -106,10 +114,13 @@ impl Wal {
     pub(crate) fn close(&mut self) -> Result<()> {
         let sealed = match &self.state {
             State::Open => self.seal(),
-            State::Failed(error) => Err(error.clone()),
+            State::Failed(error) => return Err(error.clone()),
             State::Closed => Ok(()),
         };
-        self.state = State::Closed;
+        if !matches!(self.state, State::Failed(_)) {
+            // Also without a seal: the directory may have another owner from now on.
+            self.state = State::Closed;
+        }
         sealed
     }
 

@@ -105,6 +105,9 @@ fn the_last_write_wins_whole_and_what_it_replaced_never_returns() {
     db.insert(&key("never"), dead).expect("accepted");
 
     clock.advance(Duration::from_secs(5));
+    let receipt = db.insert(&key("m"), Point::new(NOW, 3).with_ttl(Ttl::from_secs(6))).expect("stored");
+    assert_eq!((receipt.stored, receipt.replaced), (1, 0), "what had expired is not replaced");
+    clock.advance(Duration::from_secs(1));
     for db in [db.clone(), {
         db.close().expect("closes");
         at(&clock, dir.path())
@@ -267,7 +270,33 @@ fn many_writers_share_the_log_and_nothing_is_lost() {
 }
 
 #[test]
+fn a_batch_may_ask_for_more_durability_but_not_for_less() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let write = |own: Durability, asked| {
+        let db = Db::builder(dir.path()).durability(own).open().expect("opens");
+        let batch: WriteBatch = [(key("m"), Point::new(NOW, 1))].into_iter().collect();
+        db.write(&batch.with_durability(asked)).expect("stored").durability
+    };
+    assert_eq!(write(Durability::Sync, Durability::Buffered), Durability::Sync);
+    assert_eq!(write(Durability::Buffered, Durability::Sync), Durability::Sync);
+    assert_eq!(write(Durability::Buffered, Durability::Buffered), Durability::Buffered);
+}
+
+#[test]
+fn files_that_never_became_true_are_removed_at_open() {
+    let dir = tempfile::tempdir().expect("a directory");
+    Db::open(dir.path()).expect("opens").close().expect("closes");
+    let drafts = ["FORMAT.tmp", "wal/000009.log.tmp"].map(|name| dir.path().join(name));
+    for draft in &drafts {
+        write(draft, b"half");
+    }
+    Db::open(dir.path()).expect("opens").close().expect("closes");
+    assert!(drafts.iter().all(|draft| is_missing(draft)));
+}
+
+#[test]
 fn settings_and_directories_that_cannot_work_are_refused() {
+    assert_eq!(Db::open("").expect_err("no name").kind(), ErrorKind::InvalidInput);
     let dir = tempfile::tempdir().expect("a directory");
     let interval = |millis| Durability::Interval(Duration::from_millis(millis));
     for durability in [interval(9), interval(60_001)] {
@@ -303,7 +332,7 @@ fn damage_is_told_set_aside_and_refused_when_strict() {
     db.close().expect("closes");
     let db = Db::builder(dir.path()).strict(true).open().expect("the mended log is sound");
     assert_eq!(values(&db, "a"), [Value::Int(2)]);
-    assert!(dir.path().join("quarantine/000001.log.48").exists(), "the damaged bytes are kept");
+    assert!(!read(&dir.path().join("quarantine/000001.log.48")).is_empty(), "the damaged bytes are kept");
 }
 
 #[allow(clippy::disallowed_methods, reason = "a test harms files behind the database's back")]
@@ -314,4 +343,9 @@ fn write(path: &std::path::Path, bytes: &[u8]) {
 #[allow(clippy::disallowed_methods, reason = "a test looks at files behind the database's back")]
 fn read(path: &std::path::Path) -> Vec<u8> {
     std::fs::read(path).expect("readable")
+}
+
+#[allow(clippy::disallowed_methods, reason = "a test looks at files behind the database's back")]
+fn is_missing(path: &std::path::Path) -> bool {
+    !path.exists()
 }

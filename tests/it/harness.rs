@@ -206,6 +206,11 @@ impl Connection {
         Reply::read(&mut self.0).expect("the server replies")
     }
 
+    /// Ends the client's side: no request follows.
+    pub(crate) fn end_requests(&self) {
+        self.0.get_ref().shutdown(std::net::Shutdown::Write).expect("the connection is open");
+    }
+
     /// Reads until the server closes the connection, and counts the bytes.
     pub(crate) fn read_to_its_end(&mut self) -> usize {
         let mut bytes = Vec::new();

@@ -101,8 +101,8 @@ fn a_stop_does_not_wait_for_ever_and_a_second_signal_waits_for_nothing() {
         assert_eq!(endless.reply().status, 100);
         (server, endless)
     };
-    let clock = SystemClock::default();
     let (mut once, _endless) = start();
+    let clock = SystemClock::default();
     once.signal("INT");
     let (mut twice, mut idle) = start();
     // Its end shows that the first signal has been taken.

@@ -61,6 +61,7 @@ const WARDENS: &[(&[&str], &[&str])] = &[
     (&["anyhow"], STREET),
     (&["clap"], STREET),
     (&["csv"], STREET),
+    (&["form_urlencoded"], STREET),
     (&["http_body_util"], STREET),
     (&["indicatif"], STREET),
     (&["serde_json"], STREET),

@@ -23,7 +23,7 @@ pub(crate) struct Args {
     #[command(flatten)]
     home: HomeArgs,
 
-    /// Address to listen on; with port 0 the system chooses a free one
+    /// Address to listen on, as IP:PORT; with port 0 the system chooses a free one
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8640")]
     listen: SocketAddr,
 

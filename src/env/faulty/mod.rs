@@ -109,6 +109,11 @@ impl FaultyDisk {
         inode.durable.clone_from(&inode.content);
     }
 
+    /// What the end of a process does: its locks are free, and what it wrote stays in the cache.
+    pub(crate) fn release_locks(&self) {
+        self.0.lock().locked.clear();
+    }
+
     /// Removes a file behind everybody's back.
     pub(crate) fn lose(&self, path: &Path) {
         let mut state = self.0.lock();

@@ -1,6 +1,7 @@
 //! The Cloud Eye face, `/V1.0/{project_id}/...`: which address and method leads to which room, and the way from a
 //! request to a database and back. Bodies arrive whole; time-outs and sizes are the business of `http`.
 
+mod answer;
 mod error;
 mod grammar;
 mod ingest;
@@ -19,8 +20,9 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
 use tokio::sync::Semaphore;
 
+use self::answer::{Answer, AnswerRoom};
 pub(super) use self::error::{Code, Refusal};
-use self::query::Question;
+use self::query::{ANSWER_POINTS_MAX, Question};
 use super::profile::Profile;
 use super::projects::{ProjectId, Projects};
 use crate::env::clock::Clock;
@@ -37,13 +39,15 @@ pub(super) struct CloudEye {
     profile: Profile,
     clock: Arc<dyn Clock>,
     in_flight: Arc<Semaphore>,
+    answer_room: AnswerRoom,
 }
 
 type Project = Result<Path<String>, PathRejection>;
 
 impl CloudEye {
     pub(super) fn new(projects: Arc<Projects>, profile: Profile, clock: Arc<dyn Clock>) -> Self {
-        Self { projects, profile, clock, in_flight: Arc::new(Semaphore::new(REQUESTS_IN_FLIGHT_MAX)) }
+        let in_flight = Arc::new(Semaphore::new(REQUESTS_IN_FLIGHT_MAX));
+        Self { projects, profile, clock, in_flight, answer_room: AnswerRoom::default() }
     }
 
     /// The addresses of this face.
@@ -108,12 +112,15 @@ async fn query_points(
     RawQuery(query): RawQuery,
 ) -> Result<Response, Refusal> {
     let project = project_id(project)?;
+    let room = eye.answer_room.reserve().await?;
     eye.run(move |eye| {
         let question = Question::parse(&query.unwrap_or_default(), eye.profile)?;
         let body = match eye.projects.open_existing(&project)? {
-            Some(db) => question.answer(db.points(&question.series, question.range)?),
+            // One more than an answer may have, so that too many are noticed.
+            Some(db) => question.answer(db.first_points(&question.series, question.range, ANSWER_POINTS_MAX + 1)),
             None => question.answer(std::iter::empty()),
         }?;
+        let body = Answer::new(body, room).into_body();
         Ok(([(CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response())
     })
     .await

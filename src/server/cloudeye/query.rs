@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 
+use super::answer::ANSWER_BYTES_MAX;
 use super::error::{Code, Refusal};
 use super::grammar::Name;
 use crate::error::Result as EngineResult;
@@ -10,9 +11,8 @@ use crate::model::series::SeriesKey;
 use crate::model::time::{TimeRange, Timestamp};
 use crate::server::profile::Profile;
 
-/// Longest answer, in bytes. It is built in memory, and this much holds over 100,000 points of one series: three days
-/// at a point every three seconds.
-const ANSWER_BYTES_MAX: usize = 8 << 20;
+/// Most points of one answer: three days at a point every three seconds. More are asked for in several parts.
+pub(super) const ANSWER_POINTS_MAX: usize = 100_000;
 
 /// The period that means raw points.
 const PERIOD_RAW: &str = "1";
@@ -57,15 +57,19 @@ impl Question {
     /// The body of the answer.
     pub(super) fn answer(&self, points: impl Iterator<Item = EngineResult<Point>>) -> Result<Vec<u8>, Refusal> {
         let mut body = b"{\"datapoints\":[".to_vec();
+        let too_long = || wrong("to", "leaves a range with too many points for one answer: ask in several parts");
         let mut separator = "";
-        for point in points {
+        for (position, point) in points.enumerate() {
             let point = point?;
+            if position == ANSWER_POINTS_MAX {
+                return Err(too_long());
+            }
             let unit = json(point.unit.as_ref().map_or("", |unit| unit.as_str()));
             let (filter, value, time) = (&self.filter, number(point.value), point.time.as_millis());
             write!(body, "{separator}{{\"{filter}\":{value},\"timestamp\":{time},\"unit\":{unit}}}")
                 .expect("memory takes every write");
             if body.len() > ANSWER_BYTES_MAX {
-                return Err(wrong("to", "leaves a range whose answer would be over 8 MiB: ask in several parts"));
+                return Err(too_long());
             }
             separator = ",";
         }
@@ -104,21 +108,15 @@ fn wrong(parameter: &str, why: &str) -> Refusal {
 struct Parameters(Vec<(String, String)>);
 
 impl Parameters {
+    /// Broken percent signs stand for themselves and broken UTF-8 becomes U+FFFD, which no name may contain.
     fn parse(query: &str) -> Result<Self, Refusal> {
         let mut parameters: Vec<(String, String)> = Vec::new();
-        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let Some(mut name) = decode(name) else {
-                return Err(Refusal::new(Code::Parameter, "a parameter's name is not valid percent-encoded text"));
-            };
-            if name == "dim" {
-                "dim.0".clone_into(&mut name);
-            }
-            let value = decode(value).ok_or_else(|| wrong(&name, "is not valid percent-encoded text"))?;
+        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+            let name = if name == "dim" { "dim.0".into() } else { name.into_owned() };
             if parameters.iter().any(|(earlier, _)| *earlier == name) {
                 return Err(wrong(&name, "is given twice"));
             }
-            parameters.push((name, value));
+            parameters.push((name, value.into_owned()));
         }
         Ok(Self(parameters))
     }
@@ -168,24 +166,6 @@ impl Parameters {
     }
 }
 
-/// Percent-decoding, with `+` for a space; `None` when it is broken or not UTF-8.
-fn decode(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        bytes.push(match byte {
-            b'+' => b' ',
-            b'%' => hex(rest.next()?)? << 4 | hex(rest.next()?)?,
-            _ => byte,
-        });
-    }
-    String::from_utf8(bytes).ok()
-}
-
-fn hex(digit: u8) -> Option<u8> {
-    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -197,11 +177,11 @@ mod tests {
     }
 
     #[test]
-    fn percent_signs_are_decoded_or_refused() {
-        assert_eq!(decode("a%2Cb+c%2b"), Some("a,b c+".into()));
-        assert_eq!(decode("%c3%A4"), Some("\u{e4}".into()));
-        for broken in ["%", "%2", "%zz", "%ff", "%+1"] {
-            assert_eq!(decode(broken), None, "{broken}");
+    fn names_are_decoded_and_broken_encoding_is_no_name() {
+        let question = parse(&GOOD.replace("A.B", "%41%2EB").replace("max", "m%61x")).expect("good");
+        assert_eq!((question.series.namespace(), &*question.filter), ("A.B", "max"));
+        for broken in ["A.B%", "A.B%2", "A.B%zz", "A.B%ff", "A.B+"] {
+            assert!(parse(&GOOD.replace("A.B", broken)).is_err(), "{broken}");
         }
     }
 
@@ -227,11 +207,14 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_over_the_bound_is_refused_and_not_cut() {
+    fn an_answer_over_a_bound_is_refused_and_not_cut() {
         let question = parse(GOOD).expect("good");
-        let point = |millis| Ok(Point::new(Timestamp::from_millis(millis), 1).with_unit("u".repeat(32)));
-        assert!(question.answer((0..100_000).map(point)).is_ok());
-        let error = question.answer((0..200_000).map(point)).expect_err("over 8 MiB");
-        assert!(error.to_string().contains("ces.0013 to "), "{error}");
+        let point = |millis, unit| Ok(Point::new(Timestamp::from_millis(millis), 1).with_unit(unit));
+        let points = |unit: &'static str, count| (0..count).map(move |millis| point(millis, unit));
+        assert!(question.answer(points("%", 100_000)).is_ok());
+        for too_long in [points("%", 100_001), points("a unit that takes forty bytes or so", 100_000)] {
+            let error = question.answer(too_long).expect_err("too many points, or too many bytes");
+            assert!(error.to_string().contains("ces.0013 to "), "{error}");
+        }
     }
 }

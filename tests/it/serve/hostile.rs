@@ -78,8 +78,8 @@ fn headers_are_bounded_in_size_and_number() {
 
 #[test]
 fn slow_headers_end_the_connection() {
-    // Goal: neither silence nor a byte now and then holds a connection. Method: a limit of 200 ms.
-    let short = Duration::from_millis(200);
+    // Goal: neither silence nor a byte now and then holds a connection. Method: a limit of a second.
+    let short = Duration::from_secs(1);
     let (server, client) = impatient(Timeouts { headers: short, ..Timeouts::default() });
     assert!(client.connect().is_closed_by_server(), "silence from the start");
     let mut connection = client.connect();
@@ -106,7 +106,7 @@ fn slow_headers_end_the_connection() {
 
 #[test]
 fn idle_connections_end() {
-    let (server, client) = impatient(Timeouts { idle: Duration::from_millis(200), ..Timeouts::default() });
+    let (server, client) = impatient(Timeouts { idle: Duration::from_secs(2), ..Timeouts::default() });
     let mut connection = client.connect();
     connection.write_all(b"GET / HTTP/1.1\r\nhost: test\r\n\r\n").expect("sent");
     assert_eq!(connection.reply().status, 404);
@@ -172,4 +172,19 @@ fn bytes_that_are_not_http_harm_nobody() {
     write!(connection, "{head}transfer-encoding: chunked\r\n\r\nnot a length\r\n").expect("sent");
     connection.reply().assert_refused(400, "ces.0011", "cannot be read");
     server.post(&points_path("p"), body(1)).assert_stored();
+}
+
+#[test]
+fn a_client_that_has_ended_its_side_still_gets_its_answer() {
+    // Goal: what was stored is acknowledged. Method: a request, then the end of the client's stream, then the answer.
+    let server = Server::start(&["--memory"]);
+    for _ in 0..20 {
+        let mut connection = server.client().connect();
+        let body = body(1);
+        let head = format!("POST {} HTTP/1.1\r\nhost: test\r\n", points_path("p"));
+        write!(connection, "{head}content-length: {}\r\n\r\n{body}", body.len()).expect("sent");
+        connection.end_requests();
+        connection.reply().assert_stored();
+        assert!(connection.is_closed_by_server());
+    }
 }

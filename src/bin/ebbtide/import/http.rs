@@ -5,12 +5,10 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use ebbtide::server::BODY_BYTES_MAX;
 use ureq::Agent;
 
 use super::item::Item;
-
-/// Shortest request that the contract refuses, in bytes: 512 KB "cannot be exceeded", and we stay below.
-const REQUEST_BYTES_END: usize = 524_288;
 
 /// Waits before each repeat of a request, in milliseconds: about 10 s in all, enough for a server to restart.
 const BACKOFF_MILLIS: [u64; 7] = [100, 200, 400, 800, 1_600, 3_200, 3_200];
@@ -68,8 +66,8 @@ impl Http {
         item.write_json(&mut self.item);
         // A bracket or comma before the item, and the closing bracket.
         let with_item = self.body.len() + self.item.len() + 2;
-        let stored = if with_item >= REQUEST_BYTES_END { self.send()? } else { 0 };
-        if self.item.len() + 2 >= REQUEST_BYTES_END {
+        let stored = if with_item > BODY_BYTES_MAX { self.send()? } else { 0 };
+        if self.item.len() + 2 > BODY_BYTES_MAX {
             bail!("a point of {} takes {} bytes, more than a request", item.series.key, self.item.len());
         }
         self.body.push(if self.body.is_empty() { '[' } else { ',' });
@@ -107,7 +105,10 @@ impl Http {
                 Outcome::Again(why) => why,
             };
             match waits.next() {
-                Some(wait) => pause(wait),
+                Some(wait) => {
+                    tracing::warn!("trying again in {} ms: {why}", wait.as_millis());
+                    pause(wait);
+                }
                 None => bail!("gave up after {} attempts: {why}", BACKOFF_MILLIS.len() + 1),
             }
         }

@@ -3,6 +3,9 @@
 
 use serde_json::value::RawValue;
 
+/// Most characters of a malformed cell that an error repeats.
+const SHOWN_CHARS_MAX: usize = 40;
+
 /// The contract's `type` of a value.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Kind {
@@ -38,7 +41,8 @@ pub(super) fn parse(text: &str, kind: Option<Kind>) -> Result<Number<'_>, String
     let is_bare = text.starts_with(|first: char| first == '-' || first.is_ascii_digit())
         && text.ends_with(|last: char| last.is_ascii_digit());
     if !is_bare || serde_json::from_str::<&RawValue>(text).is_err() {
-        return Err(format!("{text:?} is not a number"));
+        let shown: String = text.chars().take(SHOWN_CHARS_MAX).collect();
+        return Err(format!("{shown:?} is not a number"));
     }
     match text.parse::<f64>() {
         Ok(float) if float.is_finite() => Ok(Number { text, kind }),

@@ -1,5 +1,6 @@
 //! CSV: `value`; `ts_ms,value`; or `ts_ms` and a column for each series, named `metric` or `metric#k`. Rows are handed
-//! on one by one, in the order of the file. Quoting and line ends are the `csv` crate's business.
+//! on one by one, in the order of the file. Line ends are the `csv` crate's business; a
+//! quote is no part of a number, so a stray one is a malformed cell and not the start of a text that spans the file.
 
 use std::path::Path;
 
@@ -30,7 +31,7 @@ impl<'d> Table<'d> {
     /// Reads the header and finds out which shape the file has.
     pub(super) fn open(path: &Path, input: LineBound, defaults: &'d Defaults<'d>) -> Result<Self> {
         let name = path.display().to_string();
-        let mut rows = ReaderBuilder::new().trim(Trim::All).from_reader(input);
+        let mut rows = ReaderBuilder::new().trim(Trim::All).quoting(false).from_reader(input);
         let headers = rows.headers().with_context(|| format!("{name} line 1"))?.clone();
         let headers: Vec<&str> = headers.iter().collect();
         let (step_millis, headers) = match headers.as_slice() {

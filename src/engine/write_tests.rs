@@ -1,0 +1,135 @@
+//! The bounds of the queue, the group and the log, and what a panic in a commit leaves. Method: batches are queued by
+//! hand, so that what others would do at the same time happens in one thread.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::engine::Engine;
+use crate::engine::settings::Settings;
+use crate::engine::simulation::{DIR, batch, settings};
+use crate::engine::write::Draft;
+use crate::env::faulty::FaultyDisk;
+use crate::error::{ErrorKind, Result};
+use crate::model::batch::WriteBatch;
+use crate::model::durability::{Durability, Sequence};
+use crate::model::limits::{DIMENSION_VALUE_BYTES_MAX, DIMENSIONS_MAX, GROUP_BYTES_MAX, QUEUE_BYTES_MAX};
+use crate::model::point::Point;
+use crate::model::series::SeriesKey;
+use crate::model::time::{TimeRange, Timestamp};
+
+fn open(settings: Settings) -> Arc<Engine> {
+    Engine::open(Arc::new(FaultyDisk::default()), Path::new(DIR), settings).expect("a sound disk")
+}
+
+fn sync() -> Settings {
+    settings(Durability::Sync, 1 << 12)
+}
+
+/// Puts a batch into the queue and leaves it there.
+fn enqueue(engine: &Engine, batch: &WriteBatch) -> Result<u64> {
+    let mut writer = engine.writer.lock();
+    let draft = Draft::encode(engine.define(&writer, Timestamp::EPOCH, batch)?)?;
+    writer.enqueue(draft, engine.settings.durability, &engine.settings)
+}
+
+fn key(metric: &str) -> SeriesKey {
+    SeriesKey::new("A.B", metric, [("h", "x")]).expect("valid names")
+}
+
+/// A batch of about `bytes` bytes of payload.
+fn heavy(bytes: usize) -> WriteBatch {
+    // A float with all its bits takes 8 bytes, its tag and its time two more.
+    let point = |each| (key("m"), Point::new(Timestamp::from_millis(each), 0.1));
+    (0_i64..).take(bytes / 10).map(point).collect()
+}
+
+#[test]
+fn a_group_is_no_larger_than_its_bound_and_never_empty() {
+    let engine = open(sync());
+    for bytes in [600 << 10, 600 << 10, 100 << 10, 100 << 10] {
+        enqueue(&engine, &heavy(bytes)).expect("fits");
+    }
+    let mut writer = engine.writer.lock();
+    let sizes: Vec<usize> = std::iter::repeat_with(|| writer.take_group().len()).take(3).collect();
+    assert_eq!(sizes, [1, 3, 0], "one that fits alone, then three that fit together");
+    const { assert!(GROUP_BYTES_MAX == 1 << 20) };
+}
+
+#[test]
+fn a_queue_that_is_full_refuses_and_is_empty_again_after_its_commit() {
+    let engine = open(Settings { head_bytes_max: usize::MAX, log_bytes_max: u64::MAX, ..sync() });
+    let batch = heavy(900_000);
+    let mut tickets = Vec::new();
+    let error = loop {
+        match enqueue(&engine, &batch) {
+            Ok(ticket) => tickets.push(ticket),
+            Err(error) => break error,
+        }
+        assert!(tickets.len() * 900_000 < 2 * QUEUE_BYTES_MAX, "the bound must come");
+    };
+    assert_eq!(error.kind(), ErrorKind::Overloaded);
+    assert!(tickets.len() * 900_000 > QUEUE_BYTES_MAX / 2);
+    for ticket in tickets {
+        engine.take_turns(engine.writer.lock(), ticket).expect("committed");
+    }
+    enqueue(&engine, &batch).expect("there is room again");
+}
+
+#[test]
+fn a_log_that_is_full_refuses_also_what_older_files_hold() {
+    let engine = open(Settings { log_bytes_max: 4_000, ..settings(Durability::Sync, 1 << 10) });
+    let refused = (1..200).find_map(|number| engine.write(&batch(number, 0)).err()).expect("the log fills");
+    assert_eq!(refused.kind(), ErrorKind::Overloaded);
+    let log = engine.commit.lock().bytes();
+    // The header and the seal of one more file may come on top.
+    assert!((3_000..=4_080).contains(&log), "{log} bytes of log");
+    let reopened = engine.close().map(|()| engine.points(&key("m"), TimeRange::ALL, 1));
+    assert_eq!(reopened.expect("closes"), []);
+}
+
+#[test]
+fn the_series_cap_counts_what_is_still_queued() {
+    let engine = open(Settings { series_max: 1, ..sync() });
+    let one = |metric| [(key(metric), Point::new(Timestamp::EPOCH, 1))].into_iter().collect::<WriteBatch>();
+    let ticket = enqueue(&engine, &one("a")).expect("the first");
+    assert_eq!(enqueue(&engine, &one("b")).map_err(|error| error.kind()), Err(ErrorKind::TooManySeries));
+    engine.take_turns(engine.writer.lock(), ticket).expect("committed");
+    engine.write(&one("a")).expect("known");
+}
+
+#[test]
+fn a_batch_of_too_many_long_names_is_refused_before_it_is_encoded() {
+    let value = "v".repeat(DIMENSION_VALUE_BYTES_MAX);
+    let long = |number: usize| {
+        let dimensions = (0..DIMENSIONS_MAX).map(|each| (format!("d{each}"), value.clone()));
+        SeriesKey::new("A.B", format!("m{number}"), dimensions).expect("valid names")
+    };
+    let batch =
+        |count| (0..count).map(|number| (long(number), Point::new(Timestamp::EPOCH, 1))).collect::<WriteBatch>();
+    let engine = open(Settings { log_file_bytes: 1 << 12, ..sync() });
+    let error = engine.write(&batch(2_500)).expect_err("over 16 MiB of names");
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    assert!(error.to_string().contains("split the batch"), "{error}");
+    engine.write(&batch(1_000)).expect("half of it fits");
+}
+
+#[test]
+fn a_panic_in_a_commit_ends_writing_and_nobody_waits_for_ever() {
+    // Method: a sequence that cannot follow makes the log's own assertion fail, as a bug of ours would.
+    let engine = open(sync());
+    engine.write(&batch(1, 0)).expect("stored");
+    engine.writer.lock().last = Sequence(7);
+    let behind = enqueue(&engine, &batch(3, 0)).expect("queued");
+    let also_behind = enqueue(&engine, &batch(4, 0)).expect("queued");
+    let panicked = catch_unwind(AssertUnwindSafe(|| engine.write(&batch(2, 0))));
+    assert!(panicked.is_err(), "the bug shows");
+    for ticket in [behind, also_behind] {
+        let outcome = engine.take_turns(engine.writer.lock(), ticket).map_err(|error| error.kind());
+        assert!(matches!(outcome, Err(ErrorKind::Unknown | ErrorKind::Failed)), "{outcome:?}");
+    }
+    let after = engine.write(&batch(5, 0)).map_err(|error| error.kind());
+    assert_eq!(after.map(|_| ()), Err(ErrorKind::Failed));
+    let all = SeriesKey::new("SIM.CRASH", "all", [("host", "a")]).expect("valid names");
+    assert_eq!(engine.points(&all, TimeRange::ALL, 9).len(), 1, "reads go on");
+}
