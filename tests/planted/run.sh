@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Shows that the crash and fault simulations bite: plants each fault of this folder in a copy of the sources, one at a
-# time, and demands that the simulations fail. Usage: bash tests/planted/run.sh [name ...]
+# Shows that the tests of engine and log bite: plants each fault of this folder in a copy of the sources, one at a time,
+# and demands that they fail. Usage: bash tests/planted/run.sh [name ...]
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
@@ -26,8 +26,8 @@ for name in "${names[@]}"; do
         echo "FAILED $name: the sources do not compile with it"
         exit 1
     fi
-    if (cd "$copy" && cargo test --quiet --lib engine:: >out 2>&1); then
-        echo "FAILED $name: no simulation found it"
+    if (cd "$copy" && cargo test --quiet --lib -- engine:: wal:: >out 2>&1); then
+        echo "FAILED $name: no test found it"
         exit 1
     fi
     echo "found $name: $(head -1 "$patch")"
