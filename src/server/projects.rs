@@ -290,6 +290,20 @@ mod tests {
     }
 
     #[test]
+    fn a_project_that_is_wanted_again_keeps_its_place() {
+        // Goal: nobody opens a second database in a directory that is being closed. Method: give up a project while a
+        // request holds it.
+        let dir = tempfile::tempdir().expect("a directory");
+        let projects = projects(Home::Disk(dir.path().to_owned()), 2);
+        let lease = projects.open_or_create(&id("a")).expect("opens");
+        let slot = Arc::clone(&projects.slots.lock()[&id("a")]);
+        projects.evict((id("a"), Arc::clone(&slot)));
+        assert!(projects.slots.lock().get(&id("a")).is_some_and(|kept| Arc::ptr_eq(kept, &slot)));
+        assert_eq!(lease.sync().expect_err("was closed").kind(), ErrorKind::Closed);
+        projects.open_or_create(&id("a")).expect("opens anew, in the same place").sync().expect("is open");
+    }
+
+    #[test]
     fn projects_in_memory_are_never_given_up() {
         let projects = projects(Home::Memory, 1);
         drop(projects.open_or_create(&id("a")).expect("opens"));

@@ -252,3 +252,25 @@ fn a_server_in_process_needs_no_runtime_and_stops_when_dropped() {
     let again = ServerConfig::in_memory().listen(address).start().expect("the address is free again");
     assert_eq!(values(Client::new(again.local_addr()), "p"), "", "memory is gone with its server");
 }
+
+#[test]
+fn past_the_series_cap_of_a_project_known_series_go_on() {
+    // S21. Method: as many series as a project may have, in requests of the longest kind, and one more.
+    const SERIES: usize = 100_000;
+    let server = Server::start(&["--memory"]);
+    let time = now_millis();
+    let item = |number: usize| {
+        let dimensions = format!(r#"[{{"name":"n","value":"{number}"}}]"#);
+        let metric = format!(r#"{{"namespace":"A.B","metric_name":"m","dimensions":{dimensions}}}"#);
+        format!(r#"{{"metric":{metric},"ttl":60,"collect_time":{time},"value":1}}"#)
+    };
+    let post = |numbers: std::ops::Range<usize>| {
+        let items: Vec<String> = numbers.map(item).collect();
+        server.post(&points_path("p"), format!("[{}]", items.join(",")))
+    };
+    for first in (0..SERIES).step_by(2_500) {
+        post(first..first + 2_500).assert_stored();
+    }
+    post(SERIES..SERIES + 1).assert_refused(400, "ces.0014", "100000 are allowed");
+    post(SERIES - 1..SERIES).assert_stored();
+}

@@ -146,17 +146,42 @@ mod tests {
     use crate::model::durability::Durability;
     use crate::server::projects::Home;
 
+    fn eye(in_flight: usize) -> CloudEye {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+        let projects = Arc::new(Projects::new(Home::Memory, Durability::Sync, Arc::clone(&clock)));
+        let in_flight = Arc::new(Semaphore::new(in_flight));
+        CloudEye { in_flight, ..CloudEye::new(projects, Profile::Document, clock) }
+    }
+
+    fn runtime() -> tokio::runtime::Runtime {
+        tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime")
+    }
+
     #[test]
     fn more_requests_than_threads_are_refused_and_not_queued() {
         // Goal: past the bound a client is told at once to come back. Method: a bound of zero.
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
-        let projects = Arc::new(Projects::new(Home::Memory, Durability::Sync, Arc::clone(&clock)));
-        let full =
-            CloudEye { in_flight: Arc::new(Semaphore::new(0)), ..CloudEye::new(projects, Profile::Document, clock) };
         let request = Request::post("/V1.0/p/metric-data").body(Body::from("[]")).expect("a request");
-        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-        let Ok(response) = runtime.block_on(full.routes().oneshot(request));
+        let Ok(response) = runtime().block_on(eye(0).routes().oneshot(request));
         assert_eq!(response.status(), StatusCode::TOO_MANY_REQUESTS);
         assert!(response.headers().contains_key("retry-after"));
+    }
+
+    #[test]
+    fn a_request_counts_until_its_work_is_done() {
+        // Goal: the bound is on work, not on clients that still wait. Method: a bound of one, and work that waits for
+        // us while its client has gone.
+        let eye = Arc::new(eye(1));
+        let (go, wait) = std::sync::mpsc::channel::<()>();
+        runtime().block_on(async {
+            let work = move |_: &CloudEye| wait.recv().map_err(|_| Refusal::new(Code::Internal, "nobody said go"));
+            let mut first = Box::pin(Arc::clone(&eye).run(work));
+            assert!(tokio::time::timeout(std::time::Duration::ZERO, &mut first).await.is_err(), "it waits");
+            drop(first);
+            let second = Arc::clone(&eye).run(|_| Ok(())).await.expect_err("refused");
+            assert!(second.to_string().starts_with("ces.0020 "), "{second}");
+            go.send(()).expect("the work goes on without its client");
+            let free = Arc::clone(&eye.in_flight).acquire_owned().await;
+            assert!(free.is_ok(), "and gives its place back");
+        });
     }
 }

@@ -208,12 +208,15 @@ mod tests {
 
     #[test]
     fn an_answer_over_a_bound_is_refused_and_not_cut() {
+        // Goal: both bounds, in points and in bytes.
         let question = parse(GOOD).expect("good");
-        let point = |millis, unit| Ok(Point::new(Timestamp::from_millis(millis), 1).with_unit(unit));
-        let points = |unit: &'static str, count| (0..count).map(move |millis| point(millis, unit));
-        assert!(question.answer(points("%", 100_000)).is_ok());
-        for too_long in [points("%", 100_001), points("a unit that takes forty bytes or so", 100_000)] {
-            let error = question.answer(too_long).expect_err("too many points, or too many bytes");
+        let answer = |unit: &str, count: i64| {
+            let point = |millis| Ok(Point::new(Timestamp::from_millis(millis), 1).with_unit(unit));
+            question.answer((0..count).map(point)).map(|answer| answer.len())
+        };
+        assert!(answer("%", 100_000).is_ok());
+        for refused in [answer("%", 100_001), answer(&"\u{1d54f}".repeat(32), 100_000)] {
+            let error = refused.expect_err("over a bound");
             assert!(error.to_string().contains("ces.0013 to "), "{error}");
         }
     }
