@@ -1,4 +1,4 @@
-//! Batch ingest: Ebbtide in each durability mode, beside a key per point in sled.
+//! Batch ingest: Ebbtide synced, buffered and in memory, beside a key per point in sled.
 //!
 //! Input: W1, 100 hosts with 10 metrics each, scraped every 10 s: clamped random walks of whole numbers from 0 to 100,
 //! stored as doubles, from a fixed seed. One writer. Times only move forward, so nothing is overwritten.

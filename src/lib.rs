@@ -41,6 +41,11 @@
 //! # Features
 //! None by default. `server` adds the HTTP face and the command line `ebbtide`.
 
+/// The program in README compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;
+
 mod builder;
 mod catalog;
 mod codec;
