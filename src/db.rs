@@ -55,7 +55,8 @@ impl Db {
     ///
     /// ```
     /// let db = ebbtide::Db::in_memory();
-    /// # assert_eq!(db.series(&ebbtide::Selector::all()).unwrap().len(), 0);
+    /// assert!(db.series(&ebbtide::Selector::all())?.is_empty());
+    /// # Ok::<(), ebbtide::Error>(())
     /// ```
     pub fn in_memory() -> Self {
         Builder::in_memory().open().expect("an empty database in memory meets no error")
@@ -71,9 +72,9 @@ impl Db {
     ///
     /// # Errors
     /// `InvalidInput` for a point or batch outside the limits; `TooManySeries`; `Overloaded` when memory, log or queue
-    /// is full; `NoSpace` and `Io` when the log could not be written, and goes on without the batch; `Failed` or `Closed`
-    /// when the database takes no more writes; `Unknown` when a sync failed, so that the batch may or may not be there
-    /// after a restart (sending it again is harmless). A batch without points is nothing to do, and no error.
+    /// is full; `NoSpace` and `Io` when the log could not be written, and goes on without the batch; `Failed` or
+    /// `Closed` when the database takes no more writes; `Unknown` when a sync failed, so that the batch may or may not
+    /// be there after a restart (sending it again is harmless). A batch without points is nothing to do, and no error.
     pub fn write(&self, batch: &WriteBatch) -> Result<Receipt> {
         self.engine.write(batch)
     }
@@ -120,7 +121,7 @@ impl Db {
     }
 
     /// Makes everything durable, seals the log and releases the directory. Other clones of this handle can still
-    /// read; their writes are answered with `Closed`. Closing twice is harmless.
+    /// read; their writes are answered with `Closed`, or `Failed` if the log had failed. Closing twice is harmless.
     ///
     /// # Errors
     /// `Failed` when not everything could be made durable; `NoSpace` and `Io` when only the seal could not be written,

@@ -34,7 +34,8 @@ pub enum ErrorKind {
     TooManySeries,
     /// Try again later: a bounded queue or buffer is full. Nothing was stored.
     Overloaded,
-    /// Free disk space (or file descriptors) and try again: the disk takes nothing more. Nothing was stored, reads go on.
+    /// Free disk space (or file descriptors) and try again: the disk takes nothing more. Nothing was stored, reads go
+    /// on.
     NoSpace,
     /// Close the other owner: the directory is open in another database or process.
     Locked,

@@ -2,9 +2,12 @@
 //! the workload goes on as a program would; then the process ends in one way or another and the volume is opened anew.
 
 use std::io;
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::engine::simulation::{Act, Fate, Run, Workload};
+use crate::engine::Engine;
+use crate::engine::simulation::{Act, DIR, Fate, Run, Workload, batch, settings};
 use crate::env::dice::Dice;
 use crate::env::faulty::{Fault, FaultyDisk, Image, Trouble};
 use crate::error::ErrorKind;
@@ -99,7 +102,7 @@ fn a_full_disk_refuses_writes_until_there_is_space() {
     let at = run.disk.operations() + 1;
     run.disk = run.disk.clone().with_fault(Fault { at, what: Trouble::Fail(io::ErrorKind::StorageFull) });
     let engine = run.engine.clone().expect("open");
-    let refused = engine.write(&crate::engine::simulation::batch(99, 0)).map_err(|error| error.kind());
+    let refused = engine.write(&batch(99, 0)).map_err(|error| error.kind());
     assert_eq!(refused.map(|_| ()), Err(ErrorKind::NoSpace));
     run.act(Act::Write(0));
     assert_eq!(run.fates, [Fate::Durable; 2]);
@@ -125,4 +128,33 @@ fn an_interval_database_syncs_without_being_asked() {
         again.check(false).expect("a prefix") == [true]
     };
     assert!((0..2_000).find(is_durable).is_some(), "nothing was synced within 10 s");
+}
+
+#[test]
+fn a_full_disk_at_opening_leaves_reads_and_heals_with_the_next_opening() {
+    // Goal: a start after a kill serves what was acknowledged though nothing can be mended, and loses nothing of it.
+    let workload =
+        Workload { name: "full at open", durability: Durability::Sync, log_file_bytes: 1 << 12, acts: vec![] };
+    let (mut run, opened) = Run::start(FaultyDisk::default(), &workload, Vec::new());
+    opened.expect("a sound disk");
+    run.act(Act::Write(0));
+    let cut = run.disk.after_power_cut(Image::All);
+    let settings = settings(Durability::Sync, 1 << 12);
+    let open = |disk: &FaultyDisk| {
+        let disk = Arc::new(disk.clone());
+        Engine::open(disk, Path::new(DIR), settings.clone()).expect("opens")
+    };
+    // The folders are synced before anything is mended; only what writes fails.
+    let syncs_at_open = 2;
+    let full = Trouble::FailForEver(io::ErrorKind::StorageFull);
+    let disk = cut.with_fault(Fault { at: syncs_at_open + 1, what: full });
+    let engine = open(&disk);
+    assert!(engine.recovery().read_only.is_some(), "{:?}", engine.recovery());
+    let refused = engine.write(&batch(2, 0)).map_err(|error| error.kind());
+    assert_eq!(refused.map(|_| ()), Err(ErrorKind::Failed));
+    assert_eq!(engine.recovery().points, batch(1, 0).len() as u64);
+    engine.close().expect("nothing was lost");
+    let healed = open(&disk.after_power_cut(Image::Nothing));
+    assert_eq!((healed.recovery().read_only.clone(), healed.recovery().points), (None, batch(1, 0).len() as u64));
+    healed.write(&batch(2, 0)).expect("writing goes on");
 }

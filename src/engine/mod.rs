@@ -35,7 +35,8 @@ use crate::wal::Wal;
 /// One open database.
 ///
 /// Three locks, taken in this order and never the other way: writer, commit, view. None is held while waiting for
-/// another thread's turn, and only commit is held during I/O. Closing has a lock of its own, taken before them.
+/// another thread's turn, and of them only commit is held during I/O. Closing has a lock of its own, taken before them
+/// and held to its end.
 pub(crate) struct Engine {
     // Constant.
     settings: Settings,

@@ -90,7 +90,7 @@ fn tell(dir: &Path, volume: &str, replay: &Replay, (batches, points): (u64, u64)
     let mut damage = replay.damage.clone();
     // Told with the damage that took the names, not again at every later opening.
     if lost > 0 && !damage.is_empty() {
-        damage.push(format!("{lost} points belong to series whose names were lost"));
+        damage.push(format!("{lost} points in all belong to series whose names are lost"));
     }
     for note in &damage {
         tracing::warn!(dir = %dir.display(), "{note}");
@@ -100,10 +100,11 @@ fn tell(dir: &Path, volume: &str, replay: &Replay, (batches, points): (u64, u64)
         damage.truncate(DAMAGE_NOTES_MAX);
         damage.push(format!("and {more} more places"));
     }
-    if let Some(error) = &replay.unmended {
-        tracing::error!(dir = %dir.display(), %error, "the disk is full: the database can be read but not written");
+    let read_only = replay.unmended.as_ref().map(ToString::to_string);
+    if let Some(error) = &read_only {
+        tracing::error!(dir = %dir.display(), %error, "the database can be read but not written");
     }
     let Replay { sealed, torn_bytes, torn_batches, .. } = *replay;
     tracing::info!(dir = %dir.display(), volume, clean = sealed, batches, points, torn_bytes, "the log is replayed");
-    Recovery { clean: sealed && damage.is_empty(), batches, points, torn_bytes, torn_batches, damage }
+    Recovery { clean: sealed && damage.is_empty(), batches, points, torn_bytes, torn_batches, read_only, damage }
 }

@@ -14,6 +14,9 @@ pub struct Recovery {
     pub torn_bytes: u64,
     /// Whole batches among them, which lay behind a tear: set aside in `quarantine/`, not replayed.
     pub torn_batches: u64,
+    /// Why the database can be read but not written: the disk had no room to write the last file of the log anew. Open
+    /// it again when there is room.
+    pub read_only: Option<String>,
     /// Damage that was set aside in `quarantine/`: one sentence for each place, with file and offset.
     pub damage: Vec<String>,
 }

@@ -209,7 +209,8 @@ impl Run {
     /// Holds what the engine answers against what was promised; says of each batch whether it is there.
     ///
     /// Always: what is promised is there, what was refused is not, no batch is there in part, and the batches that are
-    /// there are a prefix of those not refused. `live` (no restart in between): exactly the acknowledged ones are there.
+    /// there are a prefix of those not refused. `live` (no restart in between): exactly the acknowledged ones are
+    /// there.
     pub(super) fn check(&self, live: bool) -> std::result::Result<Vec<bool>, String> {
         let engine = self.engine.as_ref().ok_or("the volume is not open")?;
         let points = |metric: &str| -> BTreeMap<i64, Point> {

@@ -33,8 +33,8 @@ impl View {
         tally
     }
 
-    /// Makes a batch from the log visible. Points of series whose name was lost with a damaged frame are left out; gives
-    /// their number.
+    /// Makes a batch from the log visible. Points of series whose name was lost with a damaged frame are left out;
+    /// gives their number.
     pub(super) fn replay(&mut self, sequence: Sequence, mut batch: LogBatch) -> Result<usize, String> {
         let next = self.catalog.next_id();
         if !batch.new_series.is_empty() && batch.first_new < next {

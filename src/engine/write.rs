@@ -114,16 +114,17 @@ impl Engine {
         let mut new_series = Vec::new();
         let mut new_ids = HashMap::new();
         let mut ids = Vec::with_capacity(batch.len());
-        let mut key_bytes = 0;
+        let mut text_bytes = 0;
         for (key, _) in batch.iter() {
             let known = view.catalog.id(key).or_else(|| writer.new_series.get(key).copied());
             if let Some(id) = known.or_else(|| new_ids.get(key).copied()) {
                 ids.push(id);
                 continue;
             }
-            // A key takes about as much in the log as in memory; others wait while this goes on.
-            key_bytes += key.memory_bytes();
-            if key_bytes > FRAME_PAYLOAD_BYTES_MAX {
+            // A name takes more than its text in the log, so nothing that fits is refused here; what is far too long is
+            // refused early, as others wait.
+            text_bytes += key.text_bytes();
+            if text_bytes > FRAME_PAYLOAD_BYTES_MAX {
                 let max = FRAME_PAYLOAD_BYTES_MAX;
                 return Err(Error::invalid(format!("the names of new series take over {max} bytes: split the batch")));
             }
@@ -147,9 +148,9 @@ impl Engine {
                 self.turn.wait(&mut writer);
                 continue;
             }
-            writer.committing = true;
             let group = writer.take_group();
             assert!(!group.is_empty(), "who has no outcome yet is in the queue");
+            writer.committing = true;
             let commit = || catch_unwind(AssertUnwindSafe(|| self.commit(&group)));
             let result = MutexGuard::unlocked(&mut writer, commit);
             writer.committing = false;

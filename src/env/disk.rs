@@ -31,8 +31,8 @@ pub(crate) trait Disk: Send + Sync + fmt::Debug {
     /// Takes the lock on a file, making the file if needed, for as long as the hold lives.
     fn lock(&self, path: &Path) -> io::Result<Lock>;
 
-    /// Makes a directory and those above it, durably. One that is there already may still be known to the cache only, if
-    /// a process was killed right after making it, so the names of all of them are synced.
+    /// Makes a directory and those above it, durably. One that is there already may still be known to the cache only,
+    /// if a process was killed right after making it, so the names of all of them are synced.
     fn create_dir_all(&self, dir: &Path) -> io::Result<()> {
         use io::ErrorKind::{InvalidInput, PermissionDenied, ReadOnlyFilesystem};
         let mut path: Vec<&Path> = dir.ancestors().filter(|each| !each.as_os_str().is_empty()).collect();

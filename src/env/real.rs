@@ -69,8 +69,8 @@ impl Disk for RealDisk {
         let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
         match file.try_lock() {
             Ok(()) => {
-                // The process id is for people, so a full disk may keep it from being written. The lock itself goes with
-                // the process, so none is ever stale.
+                // The process id is for people, so a full disk may keep it from being written. The lock itself goes
+                // with the process, so none is ever stale.
                 let owner = file.set_len(0).and_then(|()| file.write_all(std::process::id().to_string().as_bytes()));
                 if let Err(error) = owner {
                     tracing::debug!(file = %path.display(), %error, "the lock does not say who has it");

@@ -64,6 +64,8 @@ pub(super) struct Run {
 impl Run {
     /// Memory of an empty run.
     pub(super) const BYTES: usize = size_of::<Self>();
+    /// Memory of the room for a run's first points.
+    pub(super) const FIRST_BYTES: usize = ROOM_MIN * size_of::<Recent>();
     /// A late point takes a tree entry, and nodes may be half empty. An ordered one takes less.
     pub(super) const LATE_BYTES: usize = 2 * (size_of::<Recent>() + size_of::<Timestamp>());
 

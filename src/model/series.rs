@@ -107,12 +107,17 @@ impl SeriesKey {
         self.sorted().find(|dimension| &*dimension.name == name).map(|dimension| &*dimension.value)
     }
 
+    /// Bytes of text in the key.
+    pub(crate) fn text_bytes(&self) -> usize {
+        let dimensions: usize = self.0.dimensions.iter().map(|each| each.name.len() + each.value.len()).sum();
+        self.0.namespace.len() + self.0.metric.len() + dimensions
+    }
+
     /// Bytes of memory the key takes, shared by all of its clones.
     pub(crate) fn memory_bytes(&self) -> usize {
-        let dimension = |each: &Dimension| size_of::<Dimension>() + 1 + each.name.len() + each.value.len();
-        let dimensions: usize = self.0.dimensions.iter().map(dimension).sum();
+        let dimensions = self.0.dimensions.len() * (size_of::<Dimension>() + size_of::<u8>());
         // The shared part has two counters.
-        2 * size_of::<usize>() + size_of::<Parts>() + self.0.namespace.len() + self.0.metric.len() + dimensions
+        2 * size_of::<usize>() + size_of::<Parts>() + dimensions + self.text_bytes()
     }
 
     /// The dimensions ordered by name: what identity is made of.

@@ -41,7 +41,7 @@ const HEADERS_MAX: usize = 100;
 
 /// Most connections at a time; further ones wait in the system's queue. With the longest body on each of them the
 /// server holds 512 MiB of requests; answers are bounded by `cloudeye::answer`.
-const CONNECTIONS_MAX: usize = 1_024;
+pub(super) const CONNECTIONS_MAX: usize = 1_024;
 
 /// Most bytes of a refused body that are read and thrown away, so that the client comes to read its answer.
 const DRAIN_BYTES_MAX: usize = 16 << 20;
@@ -51,12 +51,18 @@ const DRAIN_BYTES_MAX: usize = 16 << 20;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Accepts and answers until `stop` comes, then answers what is in flight.
-pub(super) async fn serve(listener: StdTcpListener, router: Router, times: Timeouts, mut stop: oneshot::Receiver<()>) {
+pub(super) async fn serve(
+    listener: StdTcpListener,
+    router: Router,
+    times: Timeouts,
+    connections_max: usize,
+    mut stop: oneshot::Receiver<()>,
+) {
     let listener = match TcpListener::from_std(listener) {
         Ok(listener) => listener,
         Err(error) => return tracing::error!("cannot accept connections: {error}"),
     };
-    let permits = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let permits = Arc::new(Semaphore::new(connections_max));
     let connections = GracefulShutdown::new();
     loop {
         let accepted = tokio::select! {

@@ -29,6 +29,7 @@ use tokio::sync::oneshot;
 
 use self::cloudeye::{CloudEye, REQUESTS_IN_FLIGHT_MAX};
 pub use self::http::BODY_BYTES_MAX;
+use self::http::CONNECTIONS_MAX;
 pub use self::profile::Profile;
 use self::projects::{Home, Projects};
 use crate::env::clock::{Clock, SystemClock};
@@ -59,7 +60,7 @@ pub struct Timeouts {
     pub body: Duration,
     /// Without any request on a connection that has had one. Default 60 s.
     pub idle: Duration,
-    /// Without the client taking any byte of its answer. Default 30 s.
+    /// For the client to take its whole answer, once it did not take it at once. Default 60 s.
     pub answer: Duration,
     /// For which a body that was refused for its size is still read, so that the client can read why. Default 5 s.
     pub drain: Duration,
@@ -73,7 +74,7 @@ impl Default for Timeouts {
             headers: Duration::from_secs(10),
             body: Duration::from_secs(60),
             idle: Duration::from_secs(60),
-            answer: Duration::from_secs(30),
+            answer: Duration::from_secs(60),
             drain: Duration::from_secs(5),
             // Two seconds less than the ten in which a server is to be gone: they are for closing the databases.
             stop: Duration::from_secs(8),
@@ -91,6 +92,8 @@ pub struct ServerConfig {
     durability: Durability,
     clock: Arc<dyn Clock>,
     timeouts: Timeouts,
+    /// A constant outside of tests.
+    connections_max: usize,
 }
 
 impl ServerConfig {
@@ -112,6 +115,7 @@ impl ServerConfig {
             durability: Durability::default(),
             clock: Arc::new(SystemClock::default()),
             timeouts: Timeouts::default(),
+            connections_max: CONNECTIONS_MAX,
         }
     }
 
@@ -143,8 +147,9 @@ impl ServerConfig {
     /// Starts the server. When this returns, the address is bound and requests are answered.
     ///
     /// # Errors
-    /// `Locked` when another server has the directory; `Unsupported` when it is a database by itself; `InvalidInput` for an interval out of range; `Io` and `NoSpace`
-    /// when the directory cannot be used, the address cannot be bound, or threads cannot be started.
+    /// `Locked` when another server has the directory; `Unsupported` when it is a database by itself; `InvalidInput`
+    /// for an interval out of range; `Io` and `NoSpace` when the directory cannot be used, the address cannot be bound,
+    /// or threads cannot be started.
     pub fn start(self) -> Result<Server> {
         self.durability.check()?;
         // The lock comes first: that another server has the directory says more than that it also has the port.
@@ -167,7 +172,7 @@ impl ServerConfig {
         let (stop, stopping) = oneshot::channel();
         let (report, stopped) = sync_channel(1);
         runtime.spawn(async move {
-            http::serve(listener, router, self.timeouts, stopping).await;
+            http::serve(listener, router, self.timeouts, self.connections_max, stopping).await;
             let closing = tokio::task::spawn_blocking(move || projects.close()).await;
             // Others may have the directory only when everything in it is closed.
             drop(lock);
@@ -228,14 +233,15 @@ impl Drop for Server {
 }
 
 fn lock(dir: &Path) -> Result<DirLock> {
-    let io = |error| Error::io(format_args!("cannot make {}", dir.display()), error);
-    RealDisk.create_dir_all(dir).map_err(io)?;
+    RealDisk.create_dir_all(dir).map_err(|error| Error::io(format_args!("cannot make {}", dir.display()), error))?;
+    let lock = DirLock::acquire(&RealDisk, dir)?;
+    let names = RealDisk.list(dir).map_err(|error| Error::io(format_args!("cannot list {}", dir.display()), error))?;
     // A volume of its own right is no server's directory: its points would seem to be gone.
-    if RealDisk.list(dir).map_err(io)?.iter().any(|name| name == layout::FORMAT) {
+    if names.iter().any(|name| name == layout::FORMAT) {
         let why = format!("{} is the database of a program, not the directory of a server: use another", dir.display());
         return Err(Error::new(ErrorKind::Unsupported, why));
     }
-    DirLock::acquire(&RealDisk, dir)
+    Ok(lock)
 }
 
 fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
@@ -246,12 +252,15 @@ fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read, Write};
+    use std::net::TcpStream;
+
     use super::*;
 
     #[test]
     fn the_default_waits_are_those_of_the_manual() {
-        // Goal: README's bounds are the server's. Method: the table once more.
-        let [headers, body, idle, answer, drain, stop] = [10, 60, 60, 30, 5, 8].map(Duration::from_secs);
+        // Goal: a default that README states does not change by accident.
+        let [headers, body, idle, answer, drain, stop] = [10, 60, 60, 60, 5, 8].map(Duration::from_secs);
         assert_eq!(Timeouts::default(), Timeouts { headers, body, idle, answer, drain, stop });
     }
 
@@ -263,5 +272,36 @@ mod tests {
         let error = ServerConfig::on_disk(dir.path()).listen(listen).start().map(|_| ()).expect_err("refused");
         assert_eq!(error.kind(), ErrorKind::Unsupported);
         assert!(RealDisk.list(dir.path()).expect("a directory").iter().all(|name| name != "projects"));
+    }
+
+    #[test]
+    fn connections_past_the_bound_wait_until_one_ends() {
+        // Goal: a flood of connections takes no memory without end. Method: as many idle ones as are served, one more
+        // with a request, then the end of an idle one.
+        let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let config = ServerConfig { connections_max: 4, ..ServerConfig::in_memory().listen(listen) };
+        let server = config.start().expect("starts");
+        let connect = || TcpStream::connect(server.local_addr()).expect("the system accepts");
+        let mut idle: Vec<TcpStream> = (0..4).map(|_| connect()).collect();
+        for each in &mut idle {
+            assert_eq!(ask(each, Duration::from_secs(10)).as_deref(), Some("HTTP/1.1 404"), "each of them is served");
+        }
+        let mut waiting = connect();
+        assert_eq!(ask(&mut waiting, Duration::from_millis(300)), None, "nobody serves it yet");
+        idle.pop();
+        assert_eq!(answer(&mut waiting, Duration::from_secs(10)).as_deref(), Some("HTTP/1.1 404"));
+        server.stop().expect("closes");
+    }
+
+    fn ask(stream: &mut TcpStream, patience: Duration) -> Option<String> {
+        stream.write_all(b"GET / HTTP/1.1\r\nhost: test\r\n\r\n").expect("the system takes it");
+        answer(stream, patience)
+    }
+
+    /// The beginning of an answer, if one comes in time.
+    fn answer(stream: &mut TcpStream, patience: Duration) -> Option<String> {
+        stream.set_read_timeout(Some(patience)).expect("not zero");
+        let mut start = [0; 12];
+        stream.read_exact(&mut start).ok().map(|()| String::from_utf8_lossy(&start).into_owned())
     }
 }

@@ -46,8 +46,9 @@ pub(super) struct Patient<S> {
     write_time_max: Duration,
     /// Runs from the connection's start, and later from the first byte of each request, to the end of its headers.
     header_limit: Option<Pin<Box<Sleep>>>,
-    /// Runs while the peer takes nothing of what is to be written.
-    write_limit: Option<Pin<Box<Sleep>>>,
+    /// Runs from the first time that the peer does not take an answer at once; with the changes of `attention` that
+    /// tell which answer that is.
+    write_limit: Option<(u64, Pin<Box<Sleep>>)>,
 }
 
 impl<S> Patient<S> {
@@ -56,14 +57,18 @@ impl<S> Patient<S> {
         Self { stream, attention, changes: 0, header_time_max, write_time_max, header_limit, write_limit: None }
     }
 
-    /// Passes on the outcome of a write, unless it has been pending for too long.
+    /// Passes on the outcome of a write, unless the answer has been pending for too long.
     fn limit_write<T>(&mut self, cx: &mut Context<'_>, outcome: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if outcome.is_ready() {
-            self.write_limit = None;
             return outcome;
         }
+        // One limit for the whole answer: a client that takes a byte now and then would hold it for ever.
+        let changes = self.attention.changes();
         let time_max = self.write_time_max;
-        let limit = self.write_limit.get_or_insert_with(|| Box::pin(tokio::time::sleep(time_max)));
+        let limit = match &mut self.write_limit {
+            Some((of, limit)) if *of == changes => limit,
+            other => &mut other.insert((changes, Box::pin(tokio::time::sleep(time_max)))).1,
+        };
         ready!(limit.as_mut().poll(cx));
         Poll::Ready(Err(too_slow("the client does not take its answer")))
     }

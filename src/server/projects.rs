@@ -6,6 +6,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use uuid::Uuid;
@@ -25,8 +26,12 @@ const ID_CHARS_MAX: usize = 64;
 /// closing one would lose it, further ones are refused.
 const OPEN_MAX: usize = 64;
 
-/// Memory for recent points and series of one project, in bytes: 4 GiB over all that are open.
+/// Memory for recent points and series of one project, in bytes: 4 GiB over all that are open. In memory the log comes
+/// on top, at a few bytes a point.
 const HEAD_BYTES_MAX: usize = 64 << 20;
+
+/// How long after a full disk kept a database from being mended it is opened anew.
+const MEND_AGAIN_AFTER: Duration = Duration::from_secs(15);
 
 /// Most series of one project.
 const SERIES_MAX: u32 = 100_000;
@@ -76,7 +81,14 @@ struct Slot {
     last_use: AtomicU64,
     /// `None` until opened, and again once closed. Locked while the database opens or closes, so that nobody opens a
     /// directory that is still being released.
-    db: Mutex<Option<Db>>,
+    db: Mutex<Option<Opened>>,
+}
+
+#[derive(Debug)]
+struct Opened {
+    db: Db,
+    /// When, by the monotonic clock.
+    at: Duration,
 }
 
 /// A database in use: as long as this lives, the database stays open.
@@ -111,15 +123,20 @@ impl Projects {
     /// `Overloaded` when too many projects are open, `Closed` after [`Projects::close`], and what opening gives.
     pub(super) fn open_or_create(&self, project: &ProjectId) -> Result<Lease> {
         let slot = self.slot(project)?;
-        let mut db = slot.db.lock();
-        let opened = if let Some(opened) = &*db {
-            opened.clone()
+        let mut place = slot.db.lock();
+        if place.as_ref().is_some_and(|opened| self.is_worth_mending(opened)) {
+            // A failed close was logged; what was acknowledged stands in the log.
+            let _logged = close(project, &mut place);
+        }
+        let db = if let Some(opened) = &*place {
+            opened.db.clone()
         } else {
             self.check_not_closed()?;
-            db.insert(self.create(project)?).clone()
+            let (db, at) = (self.create(project)?, self.clock.monotonic());
+            place.insert(Opened { db, at }).db.clone()
         };
-        drop(db);
-        Ok(Lease { db: opened, _slot: slot })
+        drop(place);
+        Ok(Lease { db, _slot: slot })
     }
 
     /// The project's database; `None`, and nothing is made, when the project was never written to.
@@ -142,9 +159,16 @@ impl Projects {
         let slots: Vec<_> = self.slots.lock().drain().collect();
         let mut outcome = Ok(());
         for (project, slot) in slots {
-            outcome = outcome.and(close(&project, &slot));
+            outcome = outcome.and(close(&project, &mut slot.db.lock()));
         }
         outcome
+    }
+
+    /// Whether a database that could not be mended when it was opened should be opened anew: the disk may have room
+    /// now.
+    fn is_worth_mending(&self, opened: &Opened) -> bool {
+        let age = self.clock.monotonic().saturating_sub(opened.at);
+        opened.db.recovery().read_only.is_some() && age >= MEND_AGAIN_AFTER
     }
 
     fn slot(&self, project: &ProjectId) -> Result<Arc<Slot>> {
@@ -185,7 +209,7 @@ impl Projects {
     /// anew, in the same place.
     fn evict(&self, (project, slot): (ProjectId, Arc<Slot>)) {
         // A failed close was logged. What was acknowledged stands in the log and is found at the next opening.
-        let _logged = close(&project, &slot);
+        let _logged = close(&project, &mut slot.db.lock());
         let mut slots = self.slots.lock();
         // The map's and ours.
         if Arc::strong_count(&slot) == 2 {
@@ -230,9 +254,8 @@ fn volumes_dir(data: &Path, project: &ProjectId) -> PathBuf {
     data.join("projects").join(&*project.0).join("volumes")
 }
 
-fn close(project: &ProjectId, slot: &Slot) -> Result<()> {
-    let mut db = slot.db.lock();
-    let outcome = db.take().map_or(Ok(()), |db| db.close());
+fn close(project: &ProjectId, place: &mut Option<Opened>) -> Result<()> {
+    let outcome = place.take().map_or(Ok(()), |opened| opened.db.close());
     if let Err(error) = &outcome {
         tracing::error!(%project, "closing failed: {error}");
     }

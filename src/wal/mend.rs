@@ -30,8 +30,8 @@ pub(super) fn rewrite(
     }
     if let Some(torn) = &verdict.torn {
         tracing::info!(file = %name, offset = torn.start, bytes = torn.len(), "a torn end of the log is cut off");
-        // Whole batches behind a tear are not known to be durable, but a tear and a rotten last group of an idle log look
-        // alike. So they are not replayed, and not destroyed either.
+        // Whole batches behind a tear are not known to be durable, but a tear and a rotten last group of an idle log
+        // look alike. So they are not replayed, and not destroyed either.
         if verdict.torn_batches > 0 {
             quarantine(disk, volume, &format!("{name}.{}.torn", torn.start), &file[torn.clone()])?;
         }

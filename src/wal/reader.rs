@@ -63,8 +63,7 @@ pub(crate) fn replay(
         Some(&last) => {
             // A newer program wrote the newest file, if it wrote any: nothing is touched before that is known.
             if let Err(BadHeader::Newer(version)) = check_file_header(&read(last)?, lineage, last) {
-                let why = format!("the log is of format {version}, this version knows 1: use a newer one");
-                return Err(Error::new(ErrorKind::Unsupported, why));
+                return Err(newer(version));
             }
             last.checked_add(1).ok_or_else(|| Error::corrupt(format!("wal/{} cannot be", layout::log_name(last))))?
         }
@@ -74,6 +73,9 @@ pub(crate) fn replay(
         let name = layout::log_name(number);
         let file = read(number)?;
         let header = check_file_header(&file, lineage, number);
+        if let Err(BadHeader::Newer(version)) = header {
+            return Err(newer(version));
+        }
         let start = Place { lineage, file: number, offset: 0 };
         let scan = scan(&file, start);
         let sealed = scan.sealed;
@@ -104,6 +106,11 @@ pub(crate) fn replay(
         replay.damage.extend(notes);
     }
     Ok(replay)
+}
+
+fn newer(version: u16) -> Error {
+    let why = format!("the log is of format {version}, this version knows 1: use a newer one");
+    Error::new(ErrorKind::Unsupported, why)
 }
 
 /// Replays the frames that are kept; those that cannot be replayed become damage. Tells which sequences are missing.

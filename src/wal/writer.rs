@@ -35,6 +35,8 @@ pub(crate) struct Wal {
 
 enum State {
     Open,
+    /// A file that a crash left open could not be written anew, so nothing may be written behind it.
+    Unmended(Error),
     /// A sync failed. What the system still shows of the file may exist in memory only (Rebello et al., "Can
     /// Applications Recover from fsync Failures?", ATC 2020), so it is neither synced nor written again.
     Failed(Error),
@@ -57,7 +59,9 @@ impl Wal {
     pub(crate) fn new(disk: Arc<dyn Disk>, volume: &Path, lineage: [u8; 16], file_bytes: u64, replay: &Replay) -> Self {
         let state = match &replay.unmended {
             None => State::Open,
-            Some(error) => State::Failed(Error::because(ErrorKind::Failed, "read-only, open the database anew", error)),
+            Some(error) => {
+                State::Unmended(Error::because(ErrorKind::Failed, "read-only, open the database anew", error))
+            }
         };
         Self {
             disk,
@@ -115,7 +119,7 @@ impl Wal {
         let sealed = match &self.state {
             State::Open => self.seal(),
             State::Failed(error) => return Err(error.clone()),
-            State::Closed => Ok(()),
+            State::Unmended(_) | State::Closed => Ok(()),
         };
         if !matches!(self.state, State::Failed(_)) {
             // Also without a seal: the directory may have another owner from now on.
@@ -132,7 +136,7 @@ impl Wal {
     fn check_open(&self) -> Result<()> {
         match &self.state {
             State::Open => Ok(()),
-            State::Failed(error) => Err(error.clone()),
+            State::Unmended(error) | State::Failed(error) => Err(error.clone()),
             State::Closed => Err(Error::new(ErrorKind::Closed, "the database is closed")),
         }
     }

@@ -206,14 +206,6 @@ impl Connection {
         Reply::read(&mut self.0).expect("the server replies")
     }
 
-    /// Whether nothing comes for a while.
-    pub(crate) fn is_silent_for(&mut self, time: Duration) -> bool {
-        self.0.get_ref().set_read_timeout(Some(time)).expect("not zero");
-        let outcome = self.0.fill_buf().map(<[u8]>::len);
-        self.0.get_ref().set_read_timeout(Some(PATIENCE)).expect("not zero");
-        outcome.is_err_and(|error| matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut))
-    }
-
     /// Ends the client's side: no request follows.
     pub(crate) fn end_requests(&self) {
         self.0.get_ref().shutdown(std::net::Shutdown::Write).expect("the connection is open");

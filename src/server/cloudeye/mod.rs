@@ -18,6 +18,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
+use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
 use self::answer::{Answer, AnswerRoom};
@@ -112,10 +113,12 @@ async fn query_points(
     RawQuery(query): RawQuery,
 ) -> Result<Response, Refusal> {
     let project = project_id(project)?;
-    let room = eye.answer_room.reserve().await?;
     eye.run(move |eye| {
         let question = Question::parse(&query.unwrap_or_default(), eye.profile)?;
-        let body = match eye.projects.open_existing(&project)? {
+        let db = eye.projects.open_existing(&project)?;
+        // Only now: opening may take long, and whoever waits for it should not hold room for an answer.
+        let room = Handle::current().block_on(eye.answer_room.reserve())?;
+        let body = match db {
             // One more than an answer may have, so that too many are noticed.
             Some(db) => question.answer(db.first_points(&question.series, question.range, ANSWER_POINTS_MAX + 1)),
             None => question.answer(std::iter::empty()),
@@ -180,7 +183,7 @@ mod tests {
             let second = Arc::clone(&eye).run(|_| Ok(())).await.expect_err("refused");
             assert!(second.to_string().starts_with("ces.0020 "), "{second}");
             go.send(()).expect("the work goes on without its client");
-            let free = Arc::clone(&eye.in_flight).acquire_owned().await;
+            let free = tokio::time::timeout(std::time::Duration::from_secs(10), eye.in_flight.acquire()).await;
             assert!(free.is_ok(), "and gives its place back");
         });
     }

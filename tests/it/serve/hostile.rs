@@ -188,17 +188,3 @@ fn a_client_that_has_ended_its_side_still_gets_its_answer() {
         assert!(connection.is_closed_by_server());
     }
 }
-
-#[test]
-fn connections_past_the_bound_wait_until_one_ends() {
-    // Goal: a flood of connections takes no memory without end. Method: as many idle ones as are served, one more with
-    // a request, then the end of an idle one.
-    const CONNECTIONS: usize = 1_024;
-    let server = Server::start(&["--memory"]);
-    let mut idle: Vec<_> = (0..CONNECTIONS).map(|_| server.client().connect()).collect();
-    let mut waiting = server.client().connect();
-    waiting.write_all(b"GET / HTTP/1.1\r\nhost: test\r\n\r\n").expect("the system takes it");
-    assert!(waiting.is_silent_for(Duration::from_millis(300)), "nobody serves it yet");
-    idle.pop();
-    assert_eq!(waiting.reply().status, 404);
-}

@@ -1,6 +1,6 @@
 //! NDJSON: each line an item of the ingest schema, or an array of them. Unknown fields are passed over, duplicate ones
-//! refused. Only what has to be known to move and send an item is checked here; the rest is the server's to judge. Lines
-//! are handed on one by one.
+//! refused. Only what has to be known to move and send an item is checked here; the rest is the server's to judge.
+//! Lines are handed on one by one.
 
 use std::io::{BufRead, BufReader};
 

@@ -1,6 +1,6 @@
 //! CSV: `value`; `ts_ms,value`; or `ts_ms` and a column for each series, named `metric` or `metric#k`. Rows are handed
-//! on one by one, in the order of the file. Line ends are the `csv` crate's business; a
-//! quote is no part of a number, so a stray one is a malformed cell and not the start of a text that spans the file.
+//! on one by one, in the order of the file. Line ends are the `csv` crate's business; a quote is no part of a number,
+//! so a stray one is a malformed cell and not the start of a text that spans the file.
 
 use std::path::Path;
 
@@ -34,6 +34,9 @@ impl<'d> Table<'d> {
         let mut rows = ReaderBuilder::new().trim(Trim::All).quoting(false).from_reader(input);
         let headers = rows.headers().with_context(|| format!("{name} line 1"))?.clone();
         let headers: Vec<&str> = headers.iter().collect();
+        if headers.iter().any(|header| header.contains('"')) {
+            bail!("{name} line 1: quotes are not understood here: name the columns without them");
+        }
         let (step_millis, headers) = match headers.as_slice() {
             [VALUE] => match defaults.step_millis {
                 Some(step_millis) => (Some(step_millis), &headers[..]),
