@@ -1,10 +1,10 @@
 //! From the body of an ingest request to a batch of points. Pure: reads no clock and touches no store. The first thing
 //! that is wrong refuses the whole body, and the refusal names the item and the field.
 
-use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::error::{Code, Refusal};
+use super::fields::{Fields, Unread};
 use super::grammar::{Name, is_system_namespace};
 use super::number::{NumberType, is_integer_literal, is_number, parse_value};
 use crate::model::batch::WriteBatch;
@@ -19,33 +19,6 @@ const DEPTH_MAX: usize = 32;
 
 /// Most characters of a client's text that are repeated in an error.
 const QUOTE_CHARS_MAX: usize = 64;
-
-#[derive(Deserialize)]
-struct Item<'a> {
-    #[serde(borrow)]
-    metric: Option<&'a RawValue>,
-    ttl: Option<&'a RawValue>,
-    collect_time: Option<&'a RawValue>,
-    value: Option<&'a RawValue>,
-    unit: Option<&'a RawValue>,
-    r#type: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
-struct Metric<'a> {
-    #[serde(borrow)]
-    namespace: Option<&'a RawValue>,
-    dimensions: Option<&'a RawValue>,
-    #[serde(rename = "metric_name")]
-    name: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
-struct NameAndValue<'a> {
-    #[serde(borrow)]
-    name: Option<&'a RawValue>,
-    value: Option<&'a RawValue>,
-}
 
 /// What is wrong with one item: its text begins with the field's name.
 struct Fault {
@@ -87,32 +60,32 @@ fn parse_item(raw: &RawValue, profile: Profile, now: Timestamp) -> Checked<(Seri
     if depth(raw.get()) >= DEPTH_MAX {
         return Err(Fault { code: Code::Body, text: format!("is nested deeper than {DEPTH_MAX} levels") });
     }
-    let item: Item<'_> = object(raw, "the item")?;
-    let series = series(required(item.metric, "metric")?, profile)?;
-    let ttl = ttl(required(item.ttl, "ttl")?, profile)?;
-    let time = collect_time(required(item.collect_time, "collect_time")?, profile, now)?;
-    let of_type = item.r#type.map(number_type).transpose()?;
-    let value = required(item.value, "value")?.get();
+    let item = object(raw, "")?;
+    let series = series(required(item.get("metric"), "metric")?, profile)?;
+    let ttl = ttl(required(item.get("ttl"), "ttl")?, profile)?;
+    let time = collect_time(required(item.get("collect_time"), "collect_time")?, profile, now)?;
+    let of_type = item.get("type").map(number_type).transpose()?;
+    let value = required(item.get("value"), "value")?.get();
     if !is_number(value) {
         return Err(fault("value", "must be a number"));
     }
     let value = parse_value(value, of_type).map_err(|why| fault("value", why))?;
     let point = Point::new(time, value).with_ttl(ttl);
-    match item.unit {
+    match item.get("unit") {
         Some(raw) => Ok((series, point.with_unit(unit(raw)?))),
         None => Ok((series, point)),
     }
 }
 
 fn series(raw: &RawValue, profile: Profile) -> Checked<SeriesKey> {
-    let metric: Metric<'_> = object(raw, "metric")?;
-    let namespace = name(metric.namespace, Name::Namespace, "metric.namespace", profile)?;
+    let metric = object(raw, "metric")?;
+    let namespace = name(metric.get("namespace"), Name::Namespace, "metric.namespace", profile)?;
     if profile == Profile::Document && is_system_namespace(&namespace) {
         let why = "belongs to the service itself; choose a namespace of your own";
         return Err(Fault { code: Code::SystemMetric, ..fault("metric.namespace", why) });
     }
-    let dimensions = dimensions(required(metric.dimensions, "metric.dimensions")?, profile)?;
-    let metric_name = name(metric.name, Name::Metric, "metric.metric_name", profile)?;
+    let dimensions = dimensions(required(metric.get("dimensions"), "metric.dimensions")?, profile)?;
+    let metric_name = name(metric.get("metric_name"), Name::Metric, "metric.metric_name", profile)?;
     SeriesKey::new(namespace, metric_name, dimensions).map_err(|error| fault("metric", &error.to_string()))
 }
 
@@ -129,13 +102,13 @@ fn dimensions(raw: &RawValue, profile: Profile) -> Checked<Vec<(String, String)>
     let mut dimensions: Vec<(String, String)> = Vec::with_capacity(raws.len());
     for (position, raw) in raws.into_iter().enumerate() {
         let field = format!("{FIELD}[{position}]");
-        let dimension: NameAndValue<'_> = object(raw, &field)?;
+        let dimension = object(raw, &field)?;
         let name_field = format!("{field}.name");
-        let name_text = name(dimension.name, Name::Dimension, &name_field, profile)?;
+        let name_text = name(dimension.get("name"), Name::Dimension, &name_field, profile)?;
         if dimensions.iter().any(|(earlier, _)| *earlier == name_text) {
             return Err(fault(&name_field, &format!("{} is given twice", quote(&name_text))));
         }
-        let value_text = name(dimension.value, Name::Value, &format!("{field}.value"), profile)?;
+        let value_text = name(dimension.get("value"), Name::Value, &format!("{field}.value"), profile)?;
         dimensions.push((name_text, value_text));
     }
     Ok(dimensions)
@@ -202,19 +175,16 @@ fn required<'a>(raw: Option<&'a RawValue>, field: &str) -> Checked<&'a RawValue>
     raw.ok_or_else(|| fault(field, "is missing"))
 }
 
-/// The fields of a JSON object: unknown ones are passed over, known ones may come once.
-fn object<'a, T: Deserialize<'a>>(raw: &'a RawValue, field: &str) -> Checked<T> {
-    // Serde would take an array as the fields in order, which the page does not know.
+/// The fields of a JSON object; `field` names it, and is empty for the item itself.
+fn object<'a>(raw: &'a RawValue, field: &str) -> Checked<Fields<'a>> {
+    let named = if field.is_empty() { "the item" } else { field };
     if !raw.get().starts_with('{') {
-        return Err(fault(field, "must be an object"));
+        return Err(fault(named, "must be an object"));
     }
-    serde_json::from_str(raw.get()).map_err(|error| {
-        let error = error.to_string();
-        match error.strip_prefix("duplicate field `").and_then(|rest| rest.split_once('`')) {
-            Some((twice, _)) if field == "the item" => fault(twice, "is given twice"),
-            Some((twice, _)) => fault(&format!("{field}.{twice}"), "is given twice"),
-            None => fault(field, &format!("cannot be read: {error}")),
-        }
+    Fields::parse(raw).map_err(|unread| match unread {
+        Unread::Twice(name) if field.is_empty() => fault(cut(&name), "is given twice"),
+        Unread::Twice(name) => fault(&format!("{field}.{}", cut(&name)), "is given twice"),
+        Unread::Wrong(why) => fault(named, &format!("cannot be read: {why}")),
     })
 }
 

@@ -3,6 +3,7 @@
 
 mod answer;
 mod error;
+mod fields;
 mod grammar;
 mod ingest;
 mod number;

@@ -52,6 +52,7 @@ fn a_known_field_comes_once() {
         ("value", "1,\"value\":1", "value is given twice"),
         ("ttl", "null,\"ttl\":60", "ttl is given twice"),
         ("unit", "null,\"unit\":null", "unit is given twice"),
+        ("unit", "null,\"extra\":1,\"extra\":2", "extra is given twice"),
         ("type", "\"int\",\"t\\u0079pe\":\"float\"", "type is given twice"),
         ("namespace", "\"A.B\",\"namespace\":\"A.B\"", "metric.namespace is given twice"),
         ("dimensions", r#"[{"name":"a","name":"b","value":"c"}]"#, "metric.dimensions[0].name is given twice"),

@@ -60,7 +60,7 @@ fn allowed() -> Vec<(&'static str, Vec<(&'static str, String)>)> {
         ("dimension value: from 1 character", one("dimensions", &dimension("\"a\"", "\"v\""))),
         ("dimension value: to 256 characters", one("dimensions", &dimension("\"a\"", &quoted(256)))),
         ("dimension value: begins with a digit", one("dimensions", &dimension("\"a\"", "\"0_-aZ\""))),
-        ("more fields than the page has (an agent sends them)", one("value", r#"60,"extra":{"a":[1]},"extra":2"#)),
+        ("more fields than the page has (an agent sends them)", one("value", r#"60,"extra":{"a":[1]},"more":2"#)),
     ]
 }
 
