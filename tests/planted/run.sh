@@ -4,7 +4,8 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
-export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$PWD/target}"
+# A place of its own: cargo takes a planted build for the project's, as both are the same package to it.
+export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$PWD/target}/planted"
 copy=$(mktemp -d)
 trap 'rm -rf "$copy"' EXIT
 names=("$@")
