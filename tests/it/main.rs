@@ -3,6 +3,7 @@
 mod contract;
 mod embedded;
 mod end_to_end;
+mod full_disk;
 mod harness;
 mod import;
 mod kill;
