@@ -13,6 +13,9 @@ pub(crate) trait Disk: Send + Sync + fmt::Debug {
     /// Reads a whole file; one of more than `bytes_max` bytes is refused with `FileTooLarge` before it is read.
     fn read(&self, path: &Path, bytes_max: u64) -> io::Result<Vec<u8>>;
 
+    /// Opens a file for reading at offsets.
+    fn open(&self, path: &Path) -> io::Result<Box<dyn DiskRead>>;
+
     /// Names in a directory, in order.
     fn list(&self, dir: &Path) -> io::Result<Vec<String>>;
 
@@ -24,6 +27,9 @@ pub(crate) trait Disk: Send + Sync + fmt::Debug {
 
     /// Makes a directory; one that is there already is fine.
     fn create_dir(&self, dir: &Path) -> io::Result<()>;
+
+    /// Bytes that can still be written where this directory lies.
+    fn free_bytes(&self, dir: &Path) -> io::Result<u64>;
 
     /// Makes the names in a directory durable.
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
@@ -67,6 +73,15 @@ pub(crate) trait DiskFile: Send + fmt::Debug {
 
     /// Makes content and length durable. After an error nothing is known about the content any more.
     fn sync(&mut self) -> io::Result<()>;
+}
+
+/// One file open for reading. Its content does not change while it is open.
+pub(crate) trait DiskRead: Send + Sync + fmt::Debug {
+    /// Fills `bytes` from an offset on; `UnexpectedEof` where the file is too short.
+    fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<()>;
+
+    /// Length of the file.
+    fn len(&self) -> io::Result<u64>;
 }
 
 /// What came of asking for a lock.

@@ -9,7 +9,15 @@ pub(crate) const WAL: &str = "wal";
 /// The folder into which damaged bytes are set aside.
 pub(crate) const QUARANTINE: &str = "quarantine";
 
+/// The file that lists what is true.
+pub(crate) const MANIFEST: &str = "MANIFEST";
+/// The folder of segments.
+pub(crate) const SEGMENTS: &str = "segments";
+/// The folder of the stored catalogue.
+pub(crate) const CATALOG: &str = "catalog";
+
 const LOG_SUFFIX: &str = ".log";
+const SEGMENT_SUFFIX: &str = ".pts";
 
 /// Name of the log file with this number.
 pub(crate) fn log_name(number: u64) -> String {
@@ -18,9 +26,19 @@ pub(crate) fn log_name(number: u64) -> String {
 
 /// Number of the log file with this name, if it is one.
 pub(crate) fn log_number(name: &str) -> Option<u64> {
-    let digits = name.strip_suffix(LOG_SUFFIX)?;
-    let number = digits.parse().ok()?;
+    let number = name.strip_suffix(LOG_SUFFIX)?.parse().ok()?;
     (log_name(number) == name).then_some(number)
+}
+
+/// Name of the segment with this number.
+pub(crate) fn segment_name(number: u64) -> String {
+    format!("{number:06}{SEGMENT_SUFFIX}")
+}
+
+/// Number of the segment with this name, if it is one.
+pub(crate) fn segment_number(name: &str) -> Option<u64> {
+    let number = name.strip_suffix(SEGMENT_SUFFIX)?.parse().ok()?;
+    (segment_name(number) == name).then_some(number)
 }
 
 #[cfg(test)]

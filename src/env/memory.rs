@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use crate::env::disk::{Disk, DiskFile, Lock};
+use crate::env::disk::{Disk, DiskFile, DiskRead, Lock};
 
 /// Files in memory, gone with the last handle.
 #[derive(Debug, Default)]
@@ -40,6 +40,12 @@ impl Disk for MemoryDisk {
         Ok(bytes)
     }
 
+    fn open(&self, path: &Path) -> io::Result<Box<dyn DiskRead>> {
+        let names = self.names.lock();
+        let content = names.files.get(path).ok_or_else(|| not_found(path))?;
+        Ok(Box::new(MemoryFile { content: content.clone() }))
+    }
+
     fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
         let names = self.names.lock();
         if !names.dirs.contains(dir) {
@@ -66,6 +72,10 @@ impl Disk for MemoryDisk {
     fn create_dir(&self, dir: &Path) -> io::Result<()> {
         self.names.lock().dirs.insert(dir.to_owned());
         Ok(())
+    }
+
+    fn free_bytes(&self, _dir: &Path) -> io::Result<u64> {
+        Ok(u64::MAX)
     }
 
     fn sync_dir(&self, _dir: &Path) -> io::Result<()> {
@@ -101,6 +111,24 @@ impl DiskFile for MemoryFile {
     fn sync(&mut self) -> io::Result<()> {
         Ok(())
     }
+}
+
+impl DiskRead for MemoryFile {
+    fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<()> {
+        copy_out(&self.content.lock(), bytes, offset)
+    }
+
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.content.lock().len() as u64)
+    }
+}
+
+/// Reads bytes of a content from an offset on.
+pub(crate) fn copy_out(content: &[u8], bytes: &mut [u8], offset: u64) -> io::Result<()> {
+    let start = usize::try_from(offset).unwrap_or(usize::MAX);
+    let piece = start.checked_add(bytes.len()).and_then(|end| content.get(start..end));
+    bytes.copy_from_slice(piece.ok_or(io::ErrorKind::UnexpectedEof)?);
+    Ok(())
 }
 
 /// Writes bytes into a content at an offset, with zeros in between if it lies behind the end.

@@ -6,7 +6,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use crate::env::disk::{Disk, DiskFile, Lock};
+use crate::env::disk::{Disk, DiskFile, DiskRead, Lock};
 
 /// The disk of the machine.
 #[derive(Debug)]
@@ -37,6 +37,10 @@ impl Disk for RealDisk {
         Ok(bytes)
     }
 
+    fn open(&self, path: &Path) -> io::Result<Box<dyn DiskRead>> {
+        Ok(Box::new(RealRead(File::open(path)?)))
+    }
+
     fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
         let mut names = Vec::new();
         for entry in fs::read_dir(dir)? {
@@ -59,6 +63,10 @@ impl Disk for RealDisk {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists && dir.is_dir() => Ok(()),
             other => other,
         }
+    }
+
+    fn free_bytes(&self, dir: &Path) -> io::Result<u64> {
+        fs2::available_space(dir)
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
@@ -87,6 +95,19 @@ impl Disk for RealDisk {
             }
             Err(TryLockError::Error(error)) => Err(error),
         }
+    }
+}
+
+#[derive(Debug)]
+struct RealRead(File);
+
+impl DiskRead for RealRead {
+    fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<()> {
+        self.0.read_exact_at(bytes, offset)
+    }
+
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.0.metadata()?.len())
     }
 }
 

@@ -4,7 +4,9 @@
 pub(crate) mod batch;
 pub(crate) mod durability;
 pub mod limits;
+pub(crate) mod packed;
 pub(crate) mod point;
+pub(crate) mod segment;
 pub(crate) mod selector;
 pub(crate) mod series;
 pub(crate) mod time;

@@ -11,8 +11,8 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use crate::env::dice::Dice;
-use crate::env::disk::{Disk, DiskFile, Lock, parent};
-use crate::env::memory::not_found;
+use crate::env::disk::{Disk, DiskFile, DiskRead, Lock, parent};
+use crate::env::memory::{copy_out, not_found};
 use image::{ContentOp, Inode, NameOp, Names};
 
 pub(crate) use image::Image;
@@ -215,6 +215,12 @@ impl Disk for FaultyDisk {
         Ok(state.inodes[*number].content.clone())
     }
 
+    fn open(&self, path: &Path) -> io::Result<Box<dyn DiskRead>> {
+        let state = self.0.lock();
+        let number = *state.names.files.get(path).ok_or_else(|| not_found(path))?;
+        Ok(Box::new(FaultyFile { disk: self.clone(), number }))
+    }
+
     fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
         let state = self.0.lock();
         if !state.names.dirs.contains(dir) {
@@ -236,6 +242,10 @@ impl Disk for FaultyDisk {
 
     fn create_dir(&self, dir: &Path) -> io::Result<()> {
         self.0.lock().rename_names(NameOp::Dir(dir.to_owned()))
+    }
+
+    fn free_bytes(&self, _dir: &Path) -> io::Result<u64> {
+        Ok(u64::MAX)
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
@@ -298,5 +308,15 @@ impl DiskFile for FaultyFile {
 
     fn sync(&mut self) -> io::Result<()> {
         self.disk.0.lock().sync(self.number)
+    }
+}
+
+impl DiskRead for FaultyFile {
+    fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<()> {
+        copy_out(&self.disk.0.lock().inodes[self.number].content, bytes, offset)
+    }
+
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.disk.0.lock().inodes[self.number].content.len() as u64)
     }
 }

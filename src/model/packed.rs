@@ -1,0 +1,115 @@
+//! A point as the engine moves it: 32 bytes, nothing allocated. Its unit is a number in a table that lies beside it.
+
+use std::collections::HashMap;
+
+use crate::model::point::{Point, Unit, Value};
+use crate::model::time::Timestamp;
+
+/// One point, or the shadow of one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct PackedPoint {
+    /// Milliseconds since 1970.
+    pub(crate) time: i64,
+    /// From this millisecond on it is hidden; [`NEVER`] for a point that does not expire.
+    pub(crate) expires_at: i64,
+    /// The value: an integer, or the bits of a double; 0 of a shadow.
+    pub(crate) bits: u64,
+    /// Number of the unit in its table plus one, 0 for none.
+    pub(crate) unit: u32,
+    pub(crate) kind: Kind,
+}
+
+/// What a point holds.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub(crate) enum Kind {
+    /// An integer.
+    Int,
+    /// A double.
+    Float,
+    /// No value: the point was dead when it was stored, and hides an older one at its time (semantics S4, S5).
+    Shadow,
+}
+
+/// The expiry of a point that does not expire.
+pub(crate) const NEVER: i64 = i64::MAX;
+/// The expiry of a shadow: dead at any time, whatever the clock does.
+pub(crate) const ALWAYS_DEAD: i64 = i64::MIN;
+
+impl PackedPoint {
+    /// Packs a point whose unit has this number.
+    pub(crate) fn new(point: &Point, unit: Option<u32>) -> Self {
+        let (kind, bits) = match point.value {
+            Value::Int(int) => (Kind::Int, int.cast_unsigned()),
+            Value::Float(float) => (Kind::Float, float.to_bits()),
+        };
+        let expires_at = point.expires_at.map_or(NEVER, Timestamp::as_millis);
+        Self { time: point.time.as_millis(), expires_at, bits, unit: unit.map_or(0, |number| number + 1), kind }
+    }
+
+    /// What hides an older point at this time.
+    pub(crate) fn shadow(time: i64) -> Self {
+        Self { time, expires_at: ALWAYS_DEAD, bits: 0, unit: 0, kind: Kind::Shadow }
+    }
+
+    /// Whether it can be read at the moment `now`.
+    pub(crate) fn is_visible_at(&self, now: Timestamp) -> bool {
+        self.expires_at == NEVER || now.as_millis() < self.expires_at
+    }
+
+    /// The point itself; a shadow has none.
+    pub(crate) fn unpack(&self, units: &Units) -> Option<Point> {
+        let value = match self.kind {
+            Kind::Int => Value::Int(self.bits.cast_signed()),
+            Kind::Float => Value::Float(f64::from_bits(self.bits)),
+            Kind::Shadow => return None,
+        };
+        Some(Point {
+            time: Timestamp::from_millis(self.time),
+            value,
+            expires_at: (self.expires_at != NEVER).then(|| Timestamp::from_millis(self.expires_at)),
+            unit: self.unit.checked_sub(1).map(|number| units.get(number).clone()),
+        })
+    }
+}
+
+/// The units in use, each kept once. Never shrinks.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Units {
+    by_number: Vec<Unit>,
+    numbers: HashMap<Unit, u32>,
+    bytes: usize,
+}
+
+impl Units {
+    /// The number of a unit, given to it now if it is new.
+    pub(crate) fn number_of(&mut self, unit: &Unit) -> u32 {
+        if let Some(&number) = self.numbers.get(unit) {
+            return number;
+        }
+        let number = u32::try_from(self.by_number.len()).expect("memory ends before 2^32 units");
+        self.bytes += Self::unit_bytes(unit);
+        self.by_number.push(unit.clone());
+        self.numbers.insert(unit.clone(), number);
+        number
+    }
+
+    /// The unit with a number that [`Self::number_of`] gave.
+    pub(crate) fn get(&self, number: u32) -> &Unit {
+        &self.by_number[number as usize]
+    }
+
+    /// The units in order of their numbers.
+    pub(crate) fn list(&self) -> &[Unit] {
+        &self.by_number
+    }
+
+    /// Memory held, in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// The memory that a new unit adds, in bytes: its text, and its places in two tables.
+    pub(crate) fn unit_bytes(unit: &Unit) -> usize {
+        unit.as_str().len() + 6 * size_of::<Unit>()
+    }
+}
