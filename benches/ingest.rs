@@ -10,16 +10,17 @@
 #![allow(clippy::disallowed_methods, reason = "a bench measures real time")]
 #![allow(clippy::cast_precision_loss, reason = "rates are printed with a few digits")]
 
+#[path = "workloads/devops.rs"]
+mod devops;
+
 use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion, SamplingMode, Throughput};
-use ebbtide::{Builder, Db, Durability, Point, SeriesKey, Timestamp, Value, WriteBatch};
+use ebbtide::{Builder, Db, Durability, Point, Timestamp, Value, WriteBatch};
 use tempfile::TempDir;
 
-const HOSTS: usize = 100;
-const METRICS: usize = 10;
-const SERIES: usize = HOSTS * METRICS;
-const STEP: Duration = Duration::from_secs(10);
+use devops::{Arrival, Devops, SERIES, coin};
+
 const BATCHES: [usize; 4] = [1, 100, 1_000, 10_000];
 const SAMPLES: usize = 10;
 /// Keeps a store far below its default `head_bytes_max`, and sled in its cache.
@@ -73,17 +74,17 @@ impl Store {
     }
 
     /// Stores the points; back when they are acknowledged.
-    fn write(&self, keys: &[SeriesKey], points: &[(usize, Point)]) {
+    fn write(&self, points: &[Arrival]) {
         match &self.kind {
             Kind::Ebbtide(db) => {
                 let mut batch = WriteBatch::with_capacity(points.len());
-                batch.extend(points.iter().map(|(series, point)| (keys[*series].clone(), point.clone())));
+                batch.extend(points.iter().map(|(_, key, point)| (key.clone(), point.clone())));
                 let receipt = db.write(&batch).expect("the batch is accepted");
                 assert_eq!((receipt.stored, receipt.replaced, receipt.late), (points.len(), 0, 0));
             }
             Kind::Sled { db, flush } => {
                 let mut batch = sled::Batch::default();
-                for (series, point) in points {
+                for (series, _, point) in points {
                     batch.insert(&sled_key(*series, point)[..], &sled_value(point)[..]);
                 }
                 db.apply_batch(batch).expect("the batch is accepted");
@@ -117,53 +118,8 @@ fn sled_value(point: &Point) -> [u8; 24] {
     value
 }
 
-/// W1 without end, scrape by scrape.
-struct Input {
-    keys: Vec<SeriesKey>,
-    walks: [u8; SERIES],
-    next: usize,
-    time: Timestamp,
-    seed: u64,
-}
-
-impl Input {
-    fn new() -> Self {
-        let key = |number: usize| {
-            let (host, metric) = (format!("host_{}", number / METRICS), format!("metric_{}", number % METRICS));
-            SeriesKey::new("BENCH.W1", metric, [("host", host)]).expect("a valid name")
-        };
-        let time = Timestamp::from_secs(1_787_356_800); // 2026-08-22
-        Self { keys: (0..SERIES).map(key).collect(), walks: [50; SERIES], next: 0, time, seed: 1 }
-    }
-
-    fn points(&mut self, count: usize) -> Vec<(usize, Point)> {
-        (0..count).map(|_| self.point()).collect()
-    }
-
-    fn point(&mut self) -> (usize, Point) {
-        let series = self.next;
-        let walk = self.walks[series];
-        let walk = if self.coin() { walk.saturating_add(1).min(100) } else { walk.saturating_sub(1) };
-        self.walks[series] = walk;
-        let point = Point::new(self.time, f64::from(walk));
-        self.next = (series + 1) % SERIES;
-        if self.next == 0 {
-            self.time = self.time + STEP;
-        }
-        (series, point)
-    }
-
-    /// Xorshift (Marsaglia 2003, section 3).
-    fn coin(&mut self) -> bool {
-        self.seed ^= self.seed << 13;
-        self.seed ^= self.seed >> 7;
-        self.seed ^= self.seed << 17;
-        self.seed >> 63 == 1
-    }
-}
-
 /// Time that this many batches take.
-fn ingest(mode: Mode, batch: usize, batches: u64, input: &mut Input) -> Duration {
+fn ingest(mode: Mode, batch: usize, batches: u64, input: &mut Devops) -> Duration {
     let mut taken = Duration::ZERO;
     let mut store = None;
     let mut stored = 0;
@@ -173,18 +129,21 @@ fn ingest(mode: Mode, batch: usize, batches: u64, input: &mut Input) -> Duration
         }
         let store = store.get_or_insert_with(|| {
             let store = Store::open(mode);
-            let scrape = input.points(SERIES);
-            store.write(&input.keys, &scrape);
+            store.write(&take(input, SERIES));
             stored = SERIES;
             store
         });
-        let points = input.points(batch);
+        let points = take(input, batch);
         let start = Instant::now();
-        store.write(&input.keys, &points);
+        store.write(&points);
         taken += start.elapsed();
         stored += batch;
     }
     taken
+}
+
+fn take(input: &mut Devops, points: usize) -> Vec<Arrival> {
+    input.by_ref().take(points).collect()
 }
 
 fn main() {
@@ -201,7 +160,7 @@ fn main() {
             group.throughput(Throughput::Elements(batch as u64));
             let mut rates = Vec::new();
             group.bench_function(BenchmarkId::new("batch", batch), |bencher| {
-                let mut input = Input::new();
+                let mut input = Devops::new(SERIES, coin);
                 bencher.iter_custom(|batches| {
                     let taken = ingest(mode, batch, batches, &mut input);
                     rates.push(batches as f64 * batch as f64 / taken.as_secs_f64());

@@ -2,16 +2,18 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::db::Db;
 use crate::engine::Engine;
-use crate::engine::settings::Settings;
+use crate::engine::settings::{Maintenance, Settings};
 use crate::env::clock::Clock;
 use crate::env::disk::Disk;
 use crate::env::memory::MemoryDisk;
 use crate::env::real::RealDisk;
 use crate::error::{Error, Result};
 use crate::model::durability::Durability;
+use crate::model::limits::{COMPACTION_BYTES_PER_SECOND_MIN, HEAD_BYTES_MIN, PARTITION_DAYS_MAX, RECLAIM_WITHIN};
 
 /// Settings for opening a database; made by [`Db::builder`](crate::Db::builder).
 ///
@@ -32,11 +34,11 @@ pub struct Builder {
 
 impl Builder {
     pub(crate) fn new(dir: &Path) -> Self {
-        Self { dir: Some(dir.to_owned()), settings: Settings::default() }
+        Self { dir: Some(dir.to_owned()), settings: Settings { store_catalog: true, ..Settings::default() } }
     }
 
-    /// Settings for a database that lives in memory only and starts empty. Its log is in memory too and takes up to
-    /// 256 MiB beside [`Builder::head_bytes_max`], a few bytes a point; past either bound writes are refused.
+    /// Settings for a database that lives in memory only and starts empty. Its files are in memory too: the log, which
+    /// takes up to 256 MiB beside [`Builder::head_bytes_max`], and the segments, about a byte a point.
     pub fn in_memory() -> Self {
         Self { dir: None, settings: Settings::default() }
     }
@@ -53,10 +55,38 @@ impl Builder {
         self
     }
 
-    /// Memory for recent points and their series, in bytes; a growing series may take a quarter of its own size more.
-    /// Past it writes are refused with `Overloaded`. Default 256 MiB.
+    /// Memory for recent points, in bytes; a growing series may take a quarter of its own size more. At a quarter of
+    /// it points are set aside to be flushed; when all of it is taken writers wait, and after 5 s they are refused with
+    /// `Overloaded`. At least 64 KiB, default 256 MiB.
     pub fn head_bytes_max(mut self, bytes: usize) -> Self {
         self.settings.head_bytes_max = bytes;
+        self
+    }
+
+    /// Who flushes and compacts. Default [`Maintenance::Background`].
+    pub fn maintenance(mut self, maintenance: Maintenance) -> Self {
+        self.settings.maintenance = maintenance;
+        self
+    }
+
+    /// Within what time expired bytes leave the disk; a tenth of a point's TTL where that is longer. 10 s to 31 days,
+    /// default one hour. A shorter time makes more and smaller files.
+    pub fn reclaim_within(mut self, time: Duration) -> Self {
+        self.settings.reclaim_within = time;
+        self
+    }
+
+    /// Days of a partition, the span that files of points never cross. Fixed when a database is made; opening one that
+    /// is there keeps its own. 1 to 366, default 1; a week suits metrics that come every five minutes.
+    pub fn partition_days(mut self, days: u16) -> Self {
+        self.settings.partition_days = days;
+        self
+    }
+
+    /// How many bytes of segments the compactor writes anew per second, under [`Maintenance::Background`]. At least
+    /// 64 KiB, default 64 MiB.
+    pub fn compaction_bytes_per_second(mut self, bytes: u64) -> Self {
+        self.settings.compaction_bytes_per_second = bytes;
         self
     }
 
@@ -88,6 +118,22 @@ impl Builder {
     /// for settings out of range; `Io` and `NoSpace` as the system has it.
     pub fn open(self) -> Result<Db> {
         self.settings.durability.check()?;
+        let (time, days) = (self.settings.reclaim_within, self.settings.partition_days);
+        if !RECLAIM_WITHIN.contains(&time) {
+            return Err(Error::invalid(format!("reclaiming within {time:?} is outside of {RECLAIM_WITHIN:?}")));
+        }
+        if !(1..=PARTITION_DAYS_MAX).contains(&days) {
+            return Err(Error::invalid(format!("a partition of {days} days is outside of 1 to {PARTITION_DAYS_MAX}")));
+        }
+        let (head, pace) = (self.settings.head_bytes_max, self.settings.compaction_bytes_per_second);
+        if head < HEAD_BYTES_MIN || pace < COMPACTION_BYTES_PER_SECOND_MIN {
+            let why =
+                format!("{head} bytes for recent points, {pace} a second for the compactor: too few to work with");
+            return Err(Error::invalid(why));
+        }
+        if self.settings.durability.needs_thread() && self.settings.maintenance == Maintenance::Manual {
+            return Err(Error::invalid("syncing in intervals needs a thread, and manual maintenance has none"));
+        }
         let disk: Arc<dyn Disk> = match &self.dir {
             Some(_) => Arc::new(RealDisk),
             None => Arc::new(MemoryDisk::default()),

@@ -5,13 +5,18 @@ use std::sync::Arc;
 
 use crate::builder::Builder;
 use crate::engine::Engine;
+use crate::engine::explain::Explanation;
+use crate::engine::health::Health;
+use crate::engine::query::Reading;
 use crate::engine::recovery::Recovery;
-use crate::error::Result;
+use crate::engine::stats::Stats;
+use crate::error::{Error, Result};
 use crate::model::batch::{Receipt, WriteBatch};
+use crate::model::durability::Sequence;
 use crate::model::point::Point;
 use crate::model::selector::Selector;
 use crate::model::series::SeriesKey;
-use crate::model::time::TimeRange;
+use crate::model::time::{TimeRange, Timestamp};
 
 /// An open database. Cheap to clone; every clone is the same database, usable from any thread.
 ///
@@ -34,7 +39,19 @@ use crate::model::time::TimeRange;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Db {
-    engine: Arc<Engine>,
+    owner: Arc<Owner>,
+}
+
+/// Closes the engine when the last handle goes; its own threads hold it too.
+#[derive(Debug)]
+struct Owner(Arc<Engine>);
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        if let Err(error) = self.0.close() {
+            tracing::error!(%error, "the database could not be closed in order; its log is replayed at the next open");
+        }
+    }
 }
 
 impl Db {
@@ -63,7 +80,11 @@ impl Db {
     }
 
     pub(crate) fn over(engine: Arc<Engine>) -> Self {
-        Self { engine }
+        Self { owner: Arc::new(Owner(engine)) }
+    }
+
+    fn engine(&self) -> &Engine {
+        &self.owner.0
     }
 
     /// Stores a batch: all of its points or, on an error, none. On return the points are as durable as the
@@ -72,11 +93,12 @@ impl Db {
     ///
     /// # Errors
     /// `InvalidInput` for a point or batch outside the limits; `TooManySeries`; `Overloaded` when memory, log or queue
-    /// is full; `NoSpace` and `Io` when the log could not be written, and goes on without the batch; `Failed` or
-    /// `Closed` when the database takes no more writes; `Unknown` when a sync failed, so that the batch may or may not
-    /// be there after a restart (sending it again is harmless). A batch without points is nothing to do, and no error.
+    /// is full and no flush made room for 5 s; `NoSpace` and `Io` when the log could not be written, and goes on
+    /// without the batch; `Failed` or `Closed` when the database takes no more writes; `Unknown` when a sync failed, so
+    /// that the batch may or may not be there after a restart (sending it again is harmless). A batch without points is
+    /// nothing to do, and no error.
     pub fn write(&self, batch: &WriteBatch) -> Result<Receipt> {
-        self.engine.write(batch)
+        self.engine().write(batch)
     }
 
     /// Stores one point. The same as a batch of one; batches are many times faster.
@@ -87,20 +109,34 @@ impl Db {
         self.write(&WriteBatch::from_iter([(series.clone(), point)]))
     }
 
-    /// The points of one series in a range, in order of time, forwards or backwards.
+    /// The points of one series in a range, in order of time, forwards or backwards, read as they are asked for.
     ///
     /// Points that have expired by the database's clock, read once per call, are not among them. A series that is not
-    /// known has no points.
+    /// known has no points. The answer stays the same whatever is written, flushed or compacted meanwhile.
     ///
     /// # Errors
-    /// None yet for recent points; each item may carry an error of its own once points come from disk.
+    /// `Corruption` and `Io` when a file cannot be read, under [`Builder::strict`](crate::Builder::strict): here, or
+    /// as an item. Otherwise what can be read is given and [`Points::missing`] tells what could not.
     pub fn points(&self, series: &SeriesKey, range: impl Into<TimeRange>) -> Result<Points> {
-        Ok(self.first_points(series, range.into(), usize::MAX))
+        Ok(Points { reading: self.engine().points(series, range.into())? })
     }
 
-    /// As [`Db::points`], but at most `count_max` of them.
-    pub(crate) fn first_points(&self, series: &SeriesKey, range: TimeRange, count_max: usize) -> Points {
-        Points { points: self.engine.points(series, range, count_max).into_iter() }
+    /// The newest visible point of a series, if it has one.
+    ///
+    /// ```
+    /// use ebbtide::{Db, Point, SeriesKey, Timestamp, Value};
+    /// let db = Db::in_memory();
+    /// let cpu = SeriesKey::new("MINE.APP", "cpu_util", [("host", "a")])?;
+    /// db.insert(&cpu, Point::new(Timestamp::from_secs(10), 60))?;
+    /// db.insert(&cpu, Point::new(Timestamp::from_secs(5), 50))?;
+    /// assert_eq!(db.latest(&cpu)?.map(|point| point.value), Some(Value::Int(60)));
+    /// # Ok::<(), ebbtide::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Db::points`].
+    pub fn latest(&self, series: &SeriesKey) -> Result<Option<Point>> {
+        self.points(series, TimeRange::ALL)?.next_back().transpose()
     }
 
     /// The names of the selected series, in key order (namespace, metric, dimensions by name).
@@ -108,7 +144,28 @@ impl Db {
     /// # Errors
     /// None yet; names may come from disk later.
     pub fn series(&self, selector: &Selector) -> Result<Vec<SeriesKey>> {
-        Ok(self.engine.series(selector))
+        Ok(self.engine().series(selector))
+    }
+
+    /// Deletes the raw points that a series has in a range: at once for every reader, and for good once the log is as
+    /// durable as the database's mode says. The compactor returns their space. What is written there later is new.
+    ///
+    /// Gives the deletion's place in the order of all batches. A series that is not known has nothing to delete.
+    ///
+    /// ```
+    /// use ebbtide::{Db, Point, SeriesKey, TimeRange, Timestamp};
+    /// let db = Db::in_memory();
+    /// let cpu = SeriesKey::new("MINE.APP", "cpu_util", [("host", "a")])?;
+    /// db.insert(&cpu, Point::new(Timestamp::from_secs(10), 60))?;
+    /// db.delete(&cpu, TimeRange::ALL)?;
+    /// assert_eq!(db.points(&cpu, TimeRange::ALL)?.count(), 0);
+    /// # Ok::<(), ebbtide::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// `Overloaded` when 10,000 deletions wait for the compactor; otherwise as [`Db::write`].
+    pub fn delete(&self, series: &SeriesKey, range: impl Into<TimeRange>) -> Result<Sequence> {
+        self.engine().delete(series, range.into())
     }
 
     /// Makes everything acknowledged so far durable, in any mode.
@@ -117,45 +174,119 @@ impl Db {
     /// `Failed` when the sync fails or an earlier one did: the database then takes no more writes until it is opened
     /// anew. `Closed` after [`Db::close`].
     pub fn sync(&self) -> Result<()> {
-        self.engine.sync()
+        self.engine().sync()
     }
 
-    /// Makes everything durable, seals the log and releases the directory. Other clones of this handle can still
-    /// read; their writes are answered with `Closed`, or `Failed` if the log had failed. Closing twice is harmless.
+    /// Moves everything acknowledged so far from memory and log into segments. Done by itself when memory or log are
+    /// full, when points have waited for half of [`Builder::reclaim_within`](crate::Builder::reclaim_within), and by
+    /// [`Db::close`].
+    ///
+    /// # Errors
+    /// `NoSpace` and `Io` as the system has it: everything stays where it was; `Failed` when the manifest can no
+    /// longer be trusted; `Closed`.
+    pub fn flush(&self) -> Result<()> {
+        self.engine().flush()
+    }
+
+    /// Does what is due, on the caller's thread: flushes points that have waited, frees what has expired, merges small
+    /// segments. Under [`Maintenance::Background`](crate::Maintenance::Background) threads do it by themselves.
+    ///
+    /// # Errors
+    /// As [`Db::flush`].
+    pub fn maintain(&self) -> Result<()> {
+        self.engine().maintain()
+    }
+
+    /// Flushes, carries out all deletions, frees what has expired and merges everything that may be merged: the
+    /// smallest form on disk, at the price of writing much of it anew.
+    ///
+    /// # Errors
+    /// As [`Db::flush`].
+    pub fn compact(&self) -> Result<()> {
+        self.engine().compact()
+    }
+
+    /// Sizes and counts.
+    pub fn stats(&self) -> Stats {
+        self.engine().stats()
+    }
+
+    /// Whether everything works, and if not, what needs attention.
+    ///
+    /// ```
+    /// assert_eq!(ebbtide::Db::in_memory().health(), ebbtide::Health::Good);
+    /// ```
+    pub fn health(&self) -> Health {
+        self.engine().health()
+    }
+
+    /// Reads and checks every file; gives what is wrong with them, nothing if all is well.
+    pub fn verify(&self) -> Vec<Error> {
+        self.engine().verify()
+    }
+
+    /// Where the point of a series at a time is, or why it is not there.
+    ///
+    /// ```
+    /// use ebbtide::{Db, Outcome, Point, SeriesKey, Timestamp, Ttl};
+    /// let db = Db::in_memory();
+    /// let cpu = SeriesKey::new("MINE.APP", "cpu_util", [("host", "a")])?;
+    /// let time = Timestamp::from_secs(10);
+    /// assert_eq!(db.explain(&cpu, time).outcome, Outcome::NeverSeen);
+    /// db.insert(&cpu, Point::new(time, 60).with_ttl(Ttl::from_secs(5)))?;
+    /// assert_eq!(db.explain(&cpu, time).outcome, Outcome::Expired(Timestamp::from_secs(15)));
+    /// # Ok::<(), ebbtide::Error>(())
+    /// ```
+    pub fn explain(&self, series: &SeriesKey, time: Timestamp) -> Explanation {
+        self.engine().explain(series, time)
+    }
+
+    /// Takes the clock as it stands for right. After a jump forward of more than an hour nothing is destroyed until the
+    /// new time has held for ten minutes, or until this call.
+    pub fn confirm_clock(&self) {
+        self.engine().believe_clock();
+    }
+
+    /// Flushes, makes everything durable, seals the log and releases the directory. Other clones of this handle can
+    /// still read; their writes are answered with `Closed`, or `Failed` if the log had failed. Closing twice is
+    /// harmless.
     ///
     /// # Errors
     /// `Failed` when not everything could be made durable; `NoSpace` and `Io` when only the seal could not be written,
     /// which the next open makes good. The directory is released all the same.
     pub fn close(&self) -> Result<()> {
-        self.engine.close()
+        self.engine().close()
     }
 
     /// What opening found: whether the last stop was clean, what was replayed, cut off or set aside.
-    pub fn recovery(&self) -> &Recovery {
-        self.engine.recovery()
+    pub fn recovery(&self) -> Recovery {
+        self.engine().recovery()
     }
 }
 
 /// The points of one series: what [`Db::points`] gives.
 #[derive(Debug)]
 pub struct Points {
-    points: std::vec::IntoIter<Point>,
+    reading: Reading,
+}
+
+impl Points {
+    /// What could not be read so far, unless the database is strict; points that lie there are not among those given.
+    pub fn missing(&self) -> &[Error] {
+        self.reading.missing()
+    }
 }
 
 impl Iterator for Points {
     type Item = Result<Point>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.points.next().map(Ok)
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        self.points.size_hint()
+        self.reading.next()
     }
 }
 
 impl DoubleEndedIterator for Points {
     fn next_back(&mut self) -> Option<Self::Item> {
-        self.points.next_back().map(Ok)
+        self.reading.next_back()
     }
 }

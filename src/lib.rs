@@ -54,14 +54,20 @@ mod engine;
 mod env;
 mod error;
 mod head;
+mod manifest;
 mod model;
+mod segment;
 #[cfg(feature = "server")]
 pub mod server;
 mod wal;
 
 pub use builder::Builder;
 pub use db::{Db, Points};
+pub use engine::explain::{Explanation, Outcome};
+pub use engine::health::Health;
 pub use engine::recovery::Recovery;
+pub use engine::settings::Maintenance;
+pub use engine::stats::Stats;
 pub use env::clock::{Clock, ManualClock, SystemClock};
 pub use error::{Error, ErrorKind, Result};
 pub use model::batch::{Receipt, WriteBatch};

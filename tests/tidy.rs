@@ -134,6 +134,8 @@ fn an_outside_thing_away_from_its_warden_is_found() {
         ("src/engine/write.rs", "use tokio::sync::mpsc;"),
         ("src/engine/open.rs", "use uuid::Uuid;"),
         ("src/wal/format.rs", "use crc32c;"),
+        ("src/segment/chunk.rs", "use bitpacking::BitPacker4x;"),
+        ("src/engine/open.rs", "fn f() { fs2::available_space(\"\"); }"),
         ("src/model/point.rs", "use serde::Serialize;"),
         ("src/engine/stats.rs", "use serde_json::json;"),
         ("src/db.rs", "use anyhow::Result;"),
@@ -150,6 +152,9 @@ fn an_outside_thing_away_from_its_warden_is_found() {
 fn a_warden_and_what_only_looks_alike_pass() {
     let good = [
         ("src/catalog/sled.rs", "use sled::Config;"),
+        ("src/env/real.rs", "fn f() { fs2::available_space(\"\"); }"),
+        ("src/codec/points.rs", "use bitpacking::{BitPacker, BitPacker4x};"),
+        ("src/head/mod.rs", "use rustc_hash::FxHashMap;"),
         ("src/catalog/mod.rs", "mod sled; use self::sled::SledCatalog;"),
         ("src/codec/record.rs", "use bincode::Options; use serde::Serialize; use crc32c::crc32c;"),
         ("src/engine/background.rs", "use std::thread; use crossbeam_channel::bounded;"),

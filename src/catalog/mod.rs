@@ -1,60 +1,182 @@
-//! Which series there are: names to numbers and back. Derived from the log, so it can always be rebuilt.
+//! Which series there are: names to numbers and back, in memory, and a copy on disk that spares reading all segments
+//! when a volume is opened. Derived from log and segments, so it can always be rebuilt. Format: docs/format.md,
+//! Catalogue.
 
-use std::collections::HashMap;
+mod block;
+mod change;
+mod name;
+mod sled;
+mod store;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+use std::collections::hash_map::Entry as Place;
+use std::ops::Bound;
+
+use rustc_hash::FxHashMap;
 
 use crate::model::selector::Selector;
 use crate::model::series::{SeriesId, SeriesKey};
 
-/// The series of one volume. Ids are given in the order of first appearance; an id whose name was lost stays unused.
+pub(crate) use self::sled::SledStore;
+pub(crate) use self::store::{CatalogStore, Loaded, MemoryStore};
+
+/// The series of one volume. Ids are given in the order of first appearance; those of series that have left are given to
+/// no other.
 #[derive(Default)]
 pub(crate) struct Catalog {
-    ids: HashMap<SeriesKey, SeriesId>,
-    /// By id.
-    keys: Vec<Option<SeriesKey>>,
+    /// A name brings its own seeded hash.
+    entries: FxHashMap<SeriesKey, Entry>,
+    keys: FxHashMap<SeriesId, SeriesKey>,
+    /// The same keys in order, for listing.
+    ordered: BTreeSet<SeriesKey>,
+    next_id: u32,
     key_bytes: usize,
+    /// Series that the stored catalogue does not know yet.
+    unstored: BTreeSet<SeriesId>,
+}
+
+/// What is known of a series.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Entry {
+    pub(crate) id: SeriesId,
+    /// The epoch in which a log last named the series; 0 if no log needs to.
+    pub(crate) named: u64,
 }
 
 impl Catalog {
-    /// Memory of one series apart from its key, in bytes: its places in the two tables, each up to half empty.
-    pub(crate) const SERIES_BYTES: usize = 64;
+    /// Memory of one series apart from its key, in bytes: its places in the two hash tables, each up to 9/16 empty, and
+    /// in the ordered set, half empty.
+    pub(crate) const SERIES_BYTES: usize = 120;
+
+    /// What is known of a series, if anything is.
+    pub(crate) fn find(&self, key: &SeriesKey) -> Option<Entry> {
+        self.entries.get(key).copied()
+    }
 
     /// The number of a series, if it is known.
     pub(crate) fn id(&self, key: &SeriesKey) -> Option<SeriesId> {
-        self.ids.get(key).copied()
+        self.find(key).map(|entry| entry.id)
+    }
+
+    /// The name of a series, if it is known.
+    pub(crate) fn key(&self, id: SeriesId) -> Option<&SeriesKey> {
+        self.keys.get(&id)
     }
 
     /// Whether a series of this number is known.
     pub(crate) fn contains(&self, id: SeriesId) -> bool {
-        matches!(self.keys.get(id.0 as usize), Some(Some(_)))
+        self.keys.contains_key(&id)
     }
 
     /// Number of series.
     pub(crate) fn len(&self) -> usize {
-        self.ids.len()
+        self.entries.len()
     }
 
     /// The id that the next new series gets.
     pub(crate) fn next_id(&self) -> SeriesId {
-        SeriesId(u32::try_from(self.keys.len()).expect("ids end below 2^32"))
+        SeriesId(self.next_id)
     }
 
-    /// Adds a series that is not known under an id that is not below [`Self::next_id`].
-    pub(crate) fn define(&mut self, id: SeriesId, key: SeriesKey) {
-        assert!(id >= self.next_id(), "ids only grow");
-        self.keys.resize(id.0 as usize, None);
-        self.keys.push(Some(key.clone()));
-        self.key_bytes += key.memory_bytes();
-        let before = self.ids.insert(key, id);
-        assert!(before.is_none(), "a series is defined once");
+    /// Notes that the log of this epoch names a series, which is new, known, or comes back under its old id.
+    pub(crate) fn name(&mut self, id: SeriesId, key: &SeriesKey, epoch: u64) {
+        if let Some(entry) = self.entries.get_mut(key) {
+            assert_eq!(entry.id, id, "a name stands for one series");
+            entry.named = epoch;
+            return;
+        }
+        self.next_id = self.next_id.max(id.0.checked_add(1).expect("ids end below 2^32"));
+        self.ordered.insert(key.clone());
+        self.put(id, key.clone(), epoch);
+        self.unstored.insert(id);
     }
 
-    /// The selected series, in no order.
+    /// The epoch in which a series was named last, if it is known; 0 if no log needs to.
+    pub(crate) fn named(&self, id: SeriesId) -> Option<u64> {
+        self.find(self.keys.get(&id)?).map(|entry| entry.named)
+    }
+
+    /// Series that came since the last call, in order of their numbers.
+    pub(crate) fn take_unstored(&mut self) -> Vec<(SeriesId, SeriesKey)> {
+        let ids = std::mem::take(&mut self.unstored);
+        ids.into_iter().filter_map(|id| Some((id, self.keys.get(&id)?.clone()))).collect()
+    }
+
+    /// Forgets a series that has left.
+    pub(crate) fn remove(&mut self, id: SeriesId) {
+        let key = self.keys.remove(&id).expect("only known series leave");
+        self.unstored.remove(&id);
+        self.entries.remove(&key);
+        self.ordered.remove(&key);
+        self.key_bytes -= key.memory_bytes();
+    }
+
+    /// Fills an empty catalogue with the series that a volume had, each once, named by no log yet.
+    pub(crate) fn restore(&mut self, series: impl IntoIterator<Item = (SeriesId, SeriesKey)>, next_id: SeriesId) {
+        assert_eq!((self.len(), self.next_id), (0, 0), "a catalogue is restored once, before anything else");
+        for (id, key) in series {
+            assert!(id < next_id, "no series has an id that was not given");
+            self.put(id, key, 0);
+        }
+        // Built as a whole, which sorts once and fills its nodes.
+        self.ordered = self.entries.keys().cloned().collect();
+        self.next_id = next_id.0;
+    }
+
+    /// The selected series, in key order.
     pub(crate) fn select(&self, selector: &Selector) -> Vec<SeriesKey> {
-        self.ids.keys().filter(|key| selector.matches(key)).cloned().collect()
+        self.page(selector, None, usize::MAX)
+    }
+
+    /// The first selected series behind a key, in key order.
+    pub(crate) fn page(&self, selector: &Selector, after: Option<&SeriesKey>, count_max: usize) -> Vec<SeriesKey> {
+        let (namespace, metric) = selector.asked_name();
+        let first = match namespace.map(|namespace| first_key(namespace, metric)) {
+            None => None,
+            Some(Some(first)) => Some(first),
+            // No series has such a name.
+            Some(None) => return Vec::new(),
+        };
+        let start = match (after, &first) {
+            (Some(after), first) if first.as_ref().is_none_or(|first| first <= after) => Bound::Excluded(after),
+            (_, Some(first)) => Bound::Included(first),
+            (_, None) => Bound::Unbounded,
+        };
+        let is_inside = |key: &&SeriesKey| {
+            namespace.is_none_or(|namespace| {
+                key.namespace() == namespace && metric.is_none_or(|metric| key.metric() == metric)
+            })
+        };
+        let candidates = self.ordered.range((start, Bound::Unbounded)).take_while(is_inside);
+        candidates.filter(|key| selector.matches(key)).take(count_max).cloned().collect()
+    }
+
+    /// All series, with the head generation that last named each, in no order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (SeriesId, &SeriesKey, u64)> {
+        self.entries.iter().map(|(key, entry)| (entry.id, key, entry.named))
     }
 
     /// Memory held, in bytes.
     pub(crate) fn bytes(&self) -> usize {
-        self.keys.len() * Self::SERIES_BYTES + self.key_bytes
+        self.len() * Self::SERIES_BYTES + self.key_bytes
     }
+
+    fn put(&mut self, id: SeriesId, key: SeriesKey, named: u64) {
+        self.key_bytes += key.memory_bytes();
+        let before = self.keys.insert(id, key.clone());
+        assert!(before.is_none(), "an id is given once");
+        match self.entries.entry(key) {
+            Place::Vacant(place) => place.insert(Entry { id, named }),
+            Place::Occupied(_) => panic!("a series is defined once"),
+        };
+    }
+}
+
+/// The first key in order that this namespace and metric can have; none if no series can have them.
+fn first_key(namespace: &str, metric: Option<&str>) -> Option<SeriesKey> {
+    /// The first text that is not empty.
+    const FIRST: &str = "\0";
+    SeriesKey::new::<&str, &str>(namespace, metric.unwrap_or(FIRST), []).ok()
 }

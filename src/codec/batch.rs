@@ -1,16 +1,16 @@
-//! One accepted batch as the payload of a log frame: new series, units, and points of a few bytes each.
-//! The layout is docs/format.md, "Batch payload".
+//! One accepted batch as the payload of a log frame: series by name, units, and points of a few bytes each.
+//! The layout is docs/format.md, "Payload".
 
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
-
 use crate::codec::Malformed;
+use crate::codec::entry::KIND_POINTS;
 use crate::codec::record;
 use crate::codec::varint::{self, Reader};
 use crate::model::limits::{BATCH_POINTS_MAX, UNIT_BYTES_MAX};
-use crate::model::point::{Point, Unit, Value};
+use crate::model::packed::{Kind, NEVER, PackedPoint, Units};
+use crate::model::point::{Point, Unit};
 use crate::model::series::{SeriesId, SeriesKey};
 use crate::model::time::Timestamp;
 
@@ -19,16 +19,13 @@ use crate::model::time::Timestamp;
 pub(crate) struct LogBatch {
     /// When the batch was accepted: decides again at replay what was dead on arrival.
     pub(crate) accepted_at: Timestamp,
-    /// The id of the first new series; the others follow.
-    pub(crate) first_new: SeriesId,
-    /// Series that no earlier batch has named.
-    pub(crate) new_series: Vec<SeriesKey>,
+    /// Series that are named with it: those that no batch of its generation of the log has named before.
+    pub(crate) named: Vec<(SeriesId, SeriesKey)>,
+    /// The units of the points, in the order of first use.
+    pub(crate) units: Units,
     /// The points in the order of the batch.
-    pub(crate) points: Vec<(SeriesId, Point)>,
+    pub(crate) points: Vec<(SeriesId, PackedPoint)>,
 }
-
-/// First byte of every payload.
-const VERSION: u8 = 1;
 
 // The tag before each point: which fields differ from the point before it, and the form of the value.
 const VALUE_INT: u8 = 0;
@@ -45,6 +42,8 @@ const UNUSED: u8 = 1 << 7;
 
 /// A point takes at least its tag and one byte of value.
 const POINT_BYTES_MIN: usize = 2;
+/// A name takes at least a byte for its id and one for its length.
+const NAME_BYTES_MIN: usize = 2;
 
 /// The fields that a point may share with the one before it.
 struct Previous {
@@ -53,86 +52,105 @@ struct Previous {
     /// Distance from time to expiry; `None` for never.
     ttl: Option<i64>,
     /// Position of the unit in the payload's list plus one; 0 for none.
-    unit: u64,
+    unit: u32,
 }
 
 /// Before the first point: the first series follows as "next" when its id is 0.
 const START: Previous = Previous { series: -1, time: 0, ttl: None, unit: 0 };
 
 impl LogBatch {
+    /// A batch of points whose series have these ids.
+    pub(crate) fn new<'a>(
+        accepted_at: Timestamp,
+        named: Vec<(SeriesId, SeriesKey)>,
+        points: impl ExactSizeIterator<Item = (SeriesId, &'a Point)>,
+    ) -> Self {
+        let mut batch = Self { accepted_at, named, units: Units::default(), points: Vec::with_capacity(points.len()) };
+        let mut neighbour: Option<(&Unit, u32)> = None;
+        for (series, point) in points {
+            let unit = point.unit.as_ref().map(|unit| match neighbour {
+                // Neighbours mostly share a unit; that saves the look-up.
+                Some((known, number)) if known == unit => number,
+                _ => {
+                    let number = batch.units.number_of(unit);
+                    neighbour = Some((unit, number));
+                    number
+                }
+            });
+            batch.points.push((series, PackedPoint::new(point, unit)));
+        }
+        batch
+    }
+
     /// The payload.
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(64 + self.points.len() * 12);
-        out.push(VERSION);
+        out.push(KIND_POINTS);
         varint::put_signed(&mut out, self.accepted_at.as_millis());
-        varint::put(&mut out, u64::from(self.first_new.0));
-        varint::put(&mut out, self.new_series.len() as u64);
-        for key in &self.new_series {
+        varint::put(&mut out, self.named.len() as u64);
+        let mut expected = 0;
+        for (series, key) in &self.named {
+            let series = i64::from(series.0);
+            varint::put_signed(&mut out, series - expected);
             varint::put_bytes(&mut out, &record::encode_series(key));
+            expected = series + 1;
         }
-        let (list, numbers) = self.units();
-        varint::put(&mut out, list.len() as u64);
-        for unit in list {
+        varint::put(&mut out, self.units.list().len() as u64);
+        for unit in self.units.list() {
             varint::put_bytes(&mut out, unit.as_str().as_bytes());
         }
         varint::put(&mut out, self.points.len() as u64);
         let mut previous = START;
         for (series, point) in &self.points {
-            let unit = point.unit.as_ref().map_or(0, |unit| numbers[unit]);
-            encode_point(&mut out, &mut previous, *series, point, unit);
+            encode_point(&mut out, &mut previous, *series, point);
         }
         out
     }
 
-    /// The units in the order of first use, and each one's position plus one.
-    fn units(&self) -> (Vec<&Unit>, HashMap<&Unit, u64>) {
-        let mut list = Vec::new();
-        let mut numbers = HashMap::new();
-        let mut neighbour = None;
-        for unit in self.points.iter().filter_map(|(_, point)| point.unit.as_ref()) {
-            // Neighbours mostly share a unit; that saves the look-up.
-            if neighbour != Some(unit) {
-                numbers.entry(unit).or_insert_with(|| {
-                    list.push(unit);
-                    list.len() as u64
-                });
-                neighbour = Some(unit);
-            }
-        }
-        (list, numbers)
-    }
-
-    /// The batch of a payload.
-    pub(crate) fn decode(payload: &[u8]) -> Result<Self, Malformed> {
-        let mut reader = Reader::new(payload);
-        if reader.byte()? != VERSION {
-            return Err(Malformed("the payload's version is unknown"));
-        }
+    /// The batch of a payload, behind the byte that says that it is one.
+    pub(super) fn decode(mut reader: Reader<'_>) -> Result<Self, Malformed> {
         let accepted_at = Timestamp::from_millis(reader.signed()?);
-        let first_new = SeriesId(id(i64::try_from(reader.number()?).ok())?);
-        let count = reader.count(1)?;
-        id(i64::try_from(count).ok().and_then(|count| count.checked_add(i64::from(first_new.0))))?;
-        let new_series = (0..count).map(|_| record::decode_series(reader.bytes()?)).collect::<Result<_, _>>()?;
+        let named = decode_names(&mut reader)?;
         let count = reader.count(1)?;
         if count > BATCH_POINTS_MAX {
             return Err(Malformed("there are more units than points"));
         }
-        let units = (0..count).map(|_| decode_unit(reader.bytes()?)).collect::<Result<Vec<Unit>, _>>()?;
+        let mut units = Units::default();
+        for place in 0..count {
+            if units.number_of(&decode_unit(reader.bytes()?)?) as usize != place {
+                return Err(Malformed("a unit stands in the list twice"));
+            }
+        }
         let count = reader.count(POINT_BYTES_MIN)?;
         if count > BATCH_POINTS_MAX {
             return Err(Malformed("there are more points than a batch may have"));
         }
         let mut previous = START;
-        let points =
-            (0..count).map(|_| decode_point(&mut reader, &mut previous, &units)).collect::<Result<Vec<_>, _>>()?;
+        let points = (0..count)
+            .map(|_| decode_point(&mut reader, &mut previous, units.list().len()))
+            .collect::<Result<_, _>>()?;
         if !reader.is_empty() {
             return Err(Malformed("there are bytes behind the last point"));
         }
-        Ok(Self { accepted_at, first_new, new_series, points })
+        Ok(Self { accepted_at, named, units, points })
     }
 }
 
-fn encode_point(out: &mut Vec<u8>, previous: &mut Previous, series: SeriesId, point: &Point, unit: u64) {
+fn decode_names(reader: &mut Reader<'_>) -> Result<Vec<(SeriesId, SeriesKey)>, Malformed> {
+    let count = reader.count(NAME_BYTES_MIN)?;
+    if count > BATCH_POINTS_MAX {
+        return Err(Malformed("there are more names than a batch may have points"));
+    }
+    let mut expected = 0_i64;
+    let name = |_| {
+        let series = id(expected.checked_add(reader.signed()?))?;
+        expected = i64::from(series) + 1;
+        Ok((SeriesId(series), record::decode_series(reader.bytes()?)?))
+    };
+    (0..count).map(name).collect()
+}
+
+fn encode_point(out: &mut Vec<u8>, previous: &mut Previous, series: SeriesId, point: &PackedPoint) {
     let tag_at = out.len();
     out.push(0);
     let mut tag = 0;
@@ -145,12 +163,12 @@ fn encode_point(out: &mut Vec<u8>, previous: &mut Previous, series: SeriesId, po
             varint::put_signed(out, delta);
         }
     }
-    let time = point.time.as_millis();
+    let (time, unit) = (point.time, point.unit);
     if time != previous.time {
         tag |= TIME_OTHER;
         varint::put_signed(out, time.wrapping_sub(previous.time));
     }
-    let ttl = point.expires_at.map(|expiry| expiry.as_millis().wrapping_sub(time));
+    let ttl = (point.expires_at != NEVER).then(|| point.expires_at.wrapping_sub(time));
     if ttl != previous.ttl {
         tag |= TTL_OTHER;
         out.push(u8::from(ttl.is_some()));
@@ -160,28 +178,29 @@ fn encode_point(out: &mut Vec<u8>, previous: &mut Previous, series: SeriesId, po
     }
     if unit != previous.unit {
         tag |= UNIT_OTHER;
-        varint::put(out, unit);
+        varint::put(out, u64::from(unit));
     }
-    tag |= encode_value(out, point.value);
+    tag |= encode_value(out, point);
     out[tag_at] = tag;
     *previous = Previous { series, time, ttl, unit };
 }
 
-fn encode_value(out: &mut Vec<u8>, value: Value) -> u8 {
-    match value {
-        Value::Int(int) => {
-            varint::put_signed(out, int);
+fn encode_value(out: &mut Vec<u8>, point: &PackedPoint) -> u8 {
+    match point.kind {
+        Kind::Int => {
+            varint::put_signed(out, point.bits.cast_signed());
             VALUE_INT
         }
-        Value::Float(float) => {
-            if let Some(whole) = whole_number(float) {
+        Kind::Float => {
+            if let Some(whole) = whole_number(f64::from_bits(point.bits)) {
                 varint::put_signed(out, whole);
                 VALUE_WHOLE_FLOAT
             } else {
-                out.extend_from_slice(&float.to_bits().to_le_bytes());
+                out.extend_from_slice(&point.bits.to_le_bytes());
                 VALUE_FLOAT_BITS
             }
         }
+        Kind::Shadow => unreachable!("nobody writes a shadow"),
     }
 }
 
@@ -200,8 +219,8 @@ fn float_of(whole: i64) -> f64 {
 fn decode_point(
     reader: &mut Reader<'_>,
     previous: &mut Previous,
-    units: &[Unit],
-) -> Result<(SeriesId, Point), Malformed> {
+    units: usize,
+) -> Result<(SeriesId, PackedPoint), Malformed> {
     let tag = reader.byte()?;
     if tag & UNUSED != 0 {
         return Err(Malformed("a point's tag is unknown"));
@@ -222,27 +241,18 @@ fn decode_point(
             _ => return Err(Malformed("a point's expiry is unknown")),
         },
     };
-    let unit = if tag & UNIT_OTHER != 0 { reader.number()? } else { previous.unit };
-    let value = match tag & VALUE_MASK {
-        VALUE_INT => Value::Int(reader.signed()?),
-        VALUE_WHOLE_FLOAT => Value::Float(float_of(reader.signed()?)),
-        VALUE_FLOAT_BITS => Value::Float(f64::from_bits(u64::from_le_bytes(reader.array()?))),
+    let unit = if tag & UNIT_OTHER != 0 { reader.number()? } else { u64::from(previous.unit) };
+    let unit = u32::try_from(unit).ok().filter(|&unit| unit as usize <= units);
+    let unit = unit.ok_or(Malformed("a point's unit is not in the list"))?;
+    let (kind, bits) = match tag & VALUE_MASK {
+        VALUE_INT => (Kind::Int, reader.signed()?.cast_unsigned()),
+        VALUE_WHOLE_FLOAT => (Kind::Float, float_of(reader.signed()?).to_bits()),
+        VALUE_FLOAT_BITS => (Kind::Float, u64::from_le_bytes(reader.array()?)),
         _ => return Err(Malformed("a point's tag is unknown")),
     };
-    let named = match unit.checked_sub(1) {
-        None => None,
-        Some(position) => {
-            let position = usize::try_from(position).unwrap_or(usize::MAX);
-            Some(units.get(position).ok_or(Malformed("a point's unit is not in the list"))?.clone())
-        }
-    };
     *previous = Previous { series: i64::from(series.0), time, ttl, unit };
-    let point = Point {
-        time: Timestamp::from_millis(time),
-        value,
-        expires_at: ttl.map(|ttl| Timestamp::from_millis(time.wrapping_add(ttl))),
-        unit: named,
-    };
+    let expires_at = ttl.map_or(NEVER, |ttl| time.wrapping_add(ttl));
+    let point = PackedPoint { time, expires_at, bits, unit, kind };
     if !point.is_storable() {
         return Err(Malformed("a point's time is out of range"));
     }
@@ -257,7 +267,7 @@ fn decode_unit(bytes: &[u8]) -> Result<Unit, Malformed> {
 }
 
 /// A series id in range; the largest `u32` is left unused, so that a next one always exists.
-fn id(number: Option<i64>) -> Result<u32, Malformed> {
+pub(super) fn id(number: Option<i64>) -> Result<u32, Malformed> {
     number
         .and_then(|number| u32::try_from(number).ok())
         .filter(|&number| number < u32::MAX)

@@ -3,7 +3,15 @@
 
 pub(crate) mod batch;
 pub(crate) mod checksum;
+pub(crate) mod entry;
+pub(crate) mod floats;
+pub(crate) mod ints;
+pub(crate) mod metas;
+pub(crate) mod names;
+pub(crate) mod points;
 pub(crate) mod record;
+pub(crate) mod stats;
+pub(crate) mod times;
 pub(crate) mod varint;
 
 /// Bytes that no encoder of ours has written: what was wrong with them.

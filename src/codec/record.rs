@@ -1,4 +1,4 @@
-//! Control records: what FORMAT says and how a series is named in the log. The only room that names bincode.
+//! Control records: what FORMAT and MANIFEST say and how a series is named in the log. The only room that names bincode.
 //!
 //! A record is a struct whose name ends in its version, encoded by bincode 1.3 with fixed-size little-endian integers.
 //! It always lies inside something with a checksum, is bounded in size, and may not have a byte too many.
@@ -8,8 +8,11 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::codec::Malformed;
-use crate::model::limits::FRAME_PAYLOAD_BYTES_MAX;
-use crate::model::series::SeriesKey;
+use crate::model::durability::Sequence;
+use crate::model::limits::{FRAME_PAYLOAD_BYTES_MAX, MANIFEST_BYTES_MAX};
+use crate::model::segment::{CatalogMark, Deletion};
+use crate::model::series::{SeriesId, SeriesKey};
+use crate::model::time::{TimeRange, Timestamp};
 
 /// What a volume's directory is: the content of FORMAT.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -50,6 +53,84 @@ pub(crate) fn encode_series(key: &SeriesKey) -> Vec<u8> {
 pub(crate) fn decode_series(bytes: &[u8]) -> Result<SeriesKey, Malformed> {
     let SeriesV1 { namespace, metric, dimensions } = decode(bytes)?;
     SeriesKey::new(namespace, metric, dimensions).map_err(|_| Malformed("a series name breaks the limits"))
+}
+
+/// What is true of a volume: the content of MANIFEST.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) struct ManifestV1 {
+    /// Commits so far.
+    pub(crate) edits: u64,
+    /// Batches up to this one are in segments.
+    pub(crate) flushed: u64,
+    /// Log files with a smaller number are not needed.
+    pub(crate) log_floor: u64,
+    pub(crate) next_segment: u64,
+    pub(crate) next_series: u32,
+    /// Confirmed expiry horizon, ms since 1970.
+    pub(crate) horizon: i64,
+    pub(crate) catalog: Option<CatalogV1>,
+    pub(crate) deletions: Vec<DeletionV1>,
+    /// The list of `codec::metas`, ascending by number.
+    pub(crate) segments: Vec<u8>,
+}
+
+/// What a stored catalogue must hold.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) struct CatalogV1 {
+    generation: u64,
+    series: u64,
+    checksum: u64,
+}
+
+/// A deletion that has not been carried out everywhere.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) struct DeletionV1 {
+    series: u32,
+    start: i64,
+    end: i64,
+    sequence: u64,
+    at: i64,
+}
+
+impl ManifestV1 {
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        options().with_limit(MANIFEST_BYTES_MAX).serialize(self).expect("the counts of a manifest are bounded")
+    }
+
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Malformed> {
+        let record = options().with_limit(MANIFEST_BYTES_MAX).deserialize(bytes);
+        record.map_err(|_| Malformed("a record cannot be read"))
+    }
+}
+
+impl From<&CatalogMark> for CatalogV1 {
+    fn from(mark: &CatalogMark) -> Self {
+        let CatalogMark { generation, series, checksum } = *mark;
+        Self { generation, series, checksum }
+    }
+}
+
+impl From<&CatalogV1> for CatalogMark {
+    fn from(record: &CatalogV1) -> Self {
+        let CatalogV1 { generation, series, checksum } = *record;
+        Self { generation, series, checksum }
+    }
+}
+
+impl From<&Deletion> for DeletionV1 {
+    fn from(deletion: &Deletion) -> Self {
+        let Deletion { series, range, sequence, at } = *deletion;
+        let (start, end) = (range.start().as_millis(), range.end().as_millis());
+        Self { series: series.0, start, end, sequence: sequence.0, at: at.as_millis() }
+    }
+}
+
+impl From<&DeletionV1> for Deletion {
+    fn from(record: &DeletionV1) -> Self {
+        let DeletionV1 { series, start, end, sequence, at } = *record;
+        let range = TimeRange::new(Timestamp::from_millis(start), Timestamp::from_millis(end));
+        Self { series: SeriesId(series), range, sequence: Sequence(sequence), at: Timestamp::from_millis(at) }
+    }
 }
 
 fn options() -> impl Options {

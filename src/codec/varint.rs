@@ -16,7 +16,23 @@ pub(crate) fn put(out: &mut Vec<u8>, mut number: u64) {
 
 /// Appends a signed number so that small magnitudes of either sign stay short.
 pub(crate) fn put_signed(out: &mut Vec<u8>, number: i64) {
-    put(out, ((number << 1) ^ (number >> 63)).cast_unsigned());
+    put(out, zigzag(number));
+}
+
+/// How many bytes [`put_signed`] appends.
+pub(crate) fn signed_len(number: i64) -> usize {
+    let bits = u64::BITS - zigzag(number).leading_zeros();
+    (bits.max(1) as usize).div_ceil(7)
+}
+
+/// A signed number as an unsigned one, small magnitudes of either sign first.
+pub(crate) fn zigzag(number: i64) -> u64 {
+    ((number << 1) ^ (number >> 63)).cast_unsigned()
+}
+
+/// The reverse of [`zigzag`].
+pub(crate) fn unzigzag(number: u64) -> i64 {
+    (number >> 1).cast_signed() ^ -((number & 1).cast_signed())
 }
 
 /// Appends a length and the bytes.
@@ -41,6 +57,11 @@ impl<'a> Reader<'a> {
         self.rest.is_empty()
     }
 
+    /// Everything that was not read.
+    pub(crate) fn rest(self) -> &'a [u8] {
+        self.rest
+    }
+
     /// The next byte.
     pub(crate) fn byte(&mut self) -> Result<u8, Malformed> {
         let (&byte, rest) = self.rest.split_first().ok_or(Malformed("ends too early"))?;
@@ -53,6 +74,13 @@ impl<'a> Reader<'a> {
         let (array, rest) = self.rest.split_first_chunk().ok_or(Malformed("ends too early"))?;
         self.rest = rest;
         Ok(*array)
+    }
+
+    /// The next `len` bytes.
+    pub(crate) fn slice(&mut self, len: usize) -> Result<&'a [u8], Malformed> {
+        let (slice, rest) = self.rest.split_at_checked(len).ok_or(Malformed("ends too early"))?;
+        self.rest = rest;
+        Ok(slice)
     }
 
     /// The next unsigned number.
@@ -74,8 +102,7 @@ impl<'a> Reader<'a> {
 
     /// The next signed number.
     pub(crate) fn signed(&mut self) -> Result<i64, Malformed> {
-        let number = self.number()?;
-        Ok((number >> 1).cast_signed() ^ -((number & 1).cast_signed()))
+        self.number().map(unzigzag)
     }
 
     /// The next length-prefixed bytes.
@@ -137,7 +164,9 @@ mod tests {
         fn numbers_come_back(unsigned in any::<u64>(), signed in any::<i64>()) {
             let mut out = Vec::new();
             put(&mut out, unsigned);
+            let start = out.len();
             put_signed(&mut out, signed);
+            prop_assert_eq!(out.len() - start, signed_len(signed));
             let mut reader = Reader::new(&out);
             prop_assert_eq!(reader.number(), Ok(unsigned));
             prop_assert_eq!(reader.signed(), Ok(signed));

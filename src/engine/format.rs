@@ -2,12 +2,16 @@
 
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::codec::checksum;
 use crate::codec::record::FormatV1;
+use crate::engine::settings::Settings;
 use crate::env::disk::{Disk, TEMPORARY, replace};
 use crate::env::{identity, layout};
 use crate::error::{Error, ErrorKind, Result};
+use crate::manifest::Manifest;
+use crate::model::limits::PARTITION_DAYS_MAX;
 
 const MAGIC: [u8; 8] = *b"EBBTIDE\0";
 /// Version of the volume's format.
@@ -18,26 +22,27 @@ const KIND_FORMAT: u16 = 2;
 const HEADER_BYTES: usize = 16;
 /// Longest FORMAT that is read; this version's has 50 bytes.
 const FORMAT_BYTES_MAX: u64 = 4096;
-/// Span of a partition. Every period divides a day, so no window crosses one.
-const PARTITION_DAYS: u16 = 1;
-
 /// Reads FORMAT, or makes it in a directory that is empty.
-pub(super) fn read_or_make(disk: &dyn Disk, dir: &Path) -> Result<FormatV1> {
+pub(super) fn read_or_make(disk: &Arc<dyn Disk>, dir: &Path, settings: &Settings) -> Result<FormatV1> {
     let path = dir.join(layout::FORMAT);
     match disk.read(&path, FORMAT_BYTES_MAX) {
         Ok(bytes) => decode(&bytes).map_err(|(kind, why)| Error::new(kind, format!("{}: {why}", path.display()))),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => make(disk, dir, &path),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => make(disk, dir, &path, settings),
         Err(error) => Err(Error::io(format_args!("read {}", path.display()), error)),
     }
 }
 
-fn make(disk: &dyn Disk, dir: &Path, path: &Path) -> Result<FormatV1> {
-    refuse_foreign(disk, dir)?;
-    let wal = dir.join(layout::WAL);
-    disk.create_dir_all(&wal).map_err(|error| Error::io(format_args!("make {}", wal.display()), error))?;
-    let format = FormatV1 { volume: identity::new_id(), lineage: identity::new_id(), partition_days: PARTITION_DAYS };
+fn make(disk: &Arc<dyn Disk>, dir: &Path, path: &Path, settings: &Settings) -> Result<FormatV1> {
+    refuse_foreign(&**disk, dir)?;
+    for folder in [layout::WAL, layout::SEGMENTS].map(|name| dir.join(name)) {
+        disk.create_dir_all(&folder).map_err(|error| Error::io(format_args!("make {}", folder.display()), error))?;
+    }
+    let id = || settings.ids.unwrap_or_else(identity::new_id);
+    let format = FormatV1 { volume: id(), lineage: id(), partition_days: settings.partition_days };
+    Manifest::create(disk.clone(), dir, format.lineage, settings.clock.now())?;
     // IMPORTANT: FORMAT is written last; a directory without it has never held a point.
-    replace(disk, path, &encode(&format)).map_err(|error| Error::io(format_args!("make {}", path.display()), error))?;
+    let made = replace(&**disk, path, &encode(&format));
+    made.map_err(|error| Error::io(format_args!("make {}", path.display()), error))?;
     Ok(format)
 }
 
@@ -47,11 +52,15 @@ fn refuse_foreign(disk: &dyn Disk, dir: &Path) -> Result<()> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
         other => other.map_err(|error| Error::io(format_args!("list {}", dir.display()), error)),
     };
-    if let Some(name) = list(&dir.join(layout::WAL))?.first() {
-        let dir = dir.display();
-        return Err(Error::corrupt(format!("{dir} has wal/{name} but no FORMAT: put FORMAT back from a backup")));
+    for folder in [layout::WAL, layout::SEGMENTS] {
+        if let Some(name) = list(&dir.join(folder))?.first() {
+            let dir = dir.display();
+            let why = format!("{dir} has {folder}/{name} but no FORMAT: put FORMAT back from a backup");
+            return Err(Error::corrupt(why));
+        }
     }
-    let is_ours = |name: &String| [layout::LOCK, layout::WAL].contains(&name.as_str()) || name.ends_with(TEMPORARY);
+    let ours = [layout::LOCK, layout::WAL, layout::SEGMENTS, layout::MANIFEST];
+    let is_ours = |name: &String| ours.contains(&name.as_str()) || name.ends_with(TEMPORARY);
     if let Some(name) = list(dir)?.iter().find(|name| !is_ours(name)) {
         let dir = dir.display();
         let why = format!("{dir} is no Ebbtide volume and holds {name}: use an empty directory");
@@ -86,7 +95,15 @@ fn decode(bytes: &[u8]) -> std::result::Result<FormatV1, (ErrorKind, String)> {
     if version != VERSION {
         return Err((ErrorKind::Unsupported, format!("format {version}, this version knows {VERSION}")));
     }
-    FormatV1::decode(&bytes[HEADER_BYTES..]).map_err(|malformed| (ErrorKind::Corruption, malformed.0.into()))
+    if header[10..12] != KIND_FORMAT.to_le_bytes() {
+        return Err((ErrorKind::Corruption, "it is another kind of file: put FORMAT back from a backup".into()));
+    }
+    let format = FormatV1::decode(&bytes[HEADER_BYTES..]);
+    let format = format.map_err(|malformed| (ErrorKind::Corruption, malformed.0.to_owned()))?;
+    if !(1..=PARTITION_DAYS_MAX).contains(&format.partition_days) {
+        return Err((ErrorKind::Corruption, format!("partitions of {} days cannot be", format.partition_days)));
+    }
+    Ok(format)
 }
 
 #[cfg(test)]
@@ -115,6 +132,25 @@ mod tests {
         }
         for len in 0..bytes.len() {
             assert!(decode(&bytes[..len]).is_err(), "length {len}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_true_behind_a_right_checksum_is_refused() {
+        // Method: another kind of file, and spans out of range, summed again.
+        let summed = |change: &dyn Fn(&mut Vec<u8>)| {
+            let mut bytes = encode(&SAMPLE);
+            change(&mut bytes);
+            bytes[12..16].fill(0);
+            let checksum = checksum::of(&bytes);
+            bytes[12..16].copy_from_slice(&checksum.to_le_bytes());
+            decode(&bytes).map_err(|(kind, _)| kind)
+        };
+        assert_eq!(summed(&|_| {}), Ok(SAMPLE));
+        assert_eq!(summed(&|bytes| bytes[10] = 3), Err(ErrorKind::Corruption));
+        for days in [0_u16, 367, u16::MAX] {
+            let set = |bytes: &mut Vec<u8>| bytes[48..50].copy_from_slice(&days.to_le_bytes());
+            assert_eq!(summed(&set), Err(ErrorKind::Corruption), "{days} days");
         }
     }
 

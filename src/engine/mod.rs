@@ -1,86 +1,166 @@
-//! The verbs: what a database does with log, head and catalogue. Each has a room of its own; this one holds the state
-//! they share.
+//! The verbs: what a database does with log, head, segments, manifest and catalogue. Each has a room of its own; this
+//! one holds the state they share.
 
 mod background;
+mod compact;
+mod cursor;
+pub(crate) mod explain;
+mod flush;
 mod format;
+mod guard;
+pub(crate) mod health;
+mod ledger;
 mod open;
-mod query;
+mod output;
+mod plan;
+pub(crate) mod query;
+mod queue;
 pub(crate) mod recovery;
 pub(crate) mod settings;
+mod shelf;
+pub(crate) mod stats;
 mod view;
 mod write;
 
 #[cfg(test)]
 mod crash_tests;
 #[cfg(test)]
+mod damage_tests;
+#[cfg(test)]
 mod fault_tests;
+#[cfg(test)]
+mod model_tests;
 #[cfg(test)]
 mod simulation;
 #[cfg(test)]
+mod ttl_tests;
+#[cfg(test)]
 mod write_tests;
 
+use std::collections::HashSet;
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::{Condvar, Mutex, RwLock};
 
-use crate::engine::background::Syncer;
+use crate::codec::record::FormatV1;
+use crate::engine::background::{Bell, Pace, Threads};
+use crate::engine::guard::ClockGuard;
+use crate::engine::health::{Counters, Gauges, Troubles};
+use crate::engine::ledger::Ledger;
+use crate::engine::queue::{Committed, Writer};
 use crate::engine::recovery::Recovery;
 use crate::engine::settings::Settings;
 use crate::engine::view::View;
-use crate::engine::write::Writer;
+use crate::env::disk::Disk;
 use crate::env::lock::DirLock;
 use crate::error::{Error, ErrorKind, Result};
+use crate::model::series::{SeriesId, SeriesKey};
 use crate::wal::Wal;
 
 /// One open database.
 ///
-/// Three locks, taken in this order and never the other way: writer, commit, view. None is held while waiting for
-/// another thread's turn, and of them only commit is held during I/O. Closing has a lock of its own, taken before them
-/// and held to its end.
+/// Four locks, taken in this order and never the other way: writer, ledger, commit, view. None is held while waiting
+/// for another thread's turn, and of them only ledger and commit are held during I/O. Flushing and compacting have a
+/// turn each, taken before all of them, and closing has a lock of its own, taken before those.
 pub(crate) struct Engine {
     // Constant.
     settings: Settings,
-    recovery: Recovery,
+    disk: Arc<dyn Disk>,
+    dir: PathBuf,
+    format: FormatV1,
 
     // Self-synchronised.
+    guard: ClockGuard,
+    gauges: Gauges,
+    counters: Counters,
+    troubles: Troubles,
+    bell: Bell,
+    pace: Pace,
+    is_closed: AtomicBool,
     /// Told when the committer's turn has ended.
     turn: Condvar,
+    /// Told when a flush has made room.
+    room: Condvar,
 
     // Guarded.
+    /// Series that the last `Work::Forget` has let go.
+    forgotten: Mutex<Vec<(SeriesId, SeriesKey)>>,
+    /// Segments that a job could not write anew: left alone for this run, so that others are not held up.
+    avoided: Mutex<HashSet<u64>>,
+    /// Turns of what takes long: one flush and one compaction at a time.
+    flushing: Mutex<()>,
+    compacting: Mutex<()>,
     /// What waits to be committed.
     writer: Mutex<Writer>,
+    /// Manifest and stored catalogue.
+    ledger: Mutex<Ledger>,
     /// The log. Shared with the thread that syncs it in `Interval` mode.
     commit: Arc<Mutex<Wal>>,
     /// What readers see.
     view: RwLock<View>,
-    /// What ends with the database: the background thread and the hold on the directory.
+    /// What opening found.
+    recovery: Mutex<Recovery>,
+    /// What ends with the database: the threads and the hold on the directory.
     life: Mutex<Life>,
 }
 
+#[derive(Default)]
 struct Life {
-    syncer: Option<Syncer>,
+    threads: Threads,
     lock: Option<DirLock>,
 }
 
 impl Engine {
-    pub(crate) fn recovery(&self) -> &Recovery {
-        &self.recovery
+    pub(crate) fn recovery(&self) -> Recovery {
+        self.recovery.lock().clone()
     }
 
     pub(crate) fn sync(&self) -> Result<()> {
         self.commit.lock().sync().map_err(|error| without_batch(&error))
     }
 
+    /// Takes the clock as it stands for right, though it has jumped.
+    pub(crate) fn believe_clock(&self) {
+        self.guard.believe();
+    }
+
     pub(crate) fn close(&self) -> Result<()> {
         // Held to the end, so that who closes at the same time returns only when the directory is free.
         let mut life = self.life.lock();
-        if let Some(syncer) = life.syncer.take() {
-            syncer.stop();
+        life.threads.stop(self);
+        if !self.is_closed.load(Ordering::SeqCst) {
+            // What cannot be flushed is in the log, which the next open replays.
+            if let Err(error) = self.flush() {
+                tracing::info!(%error, "recent points stay in the log");
+            }
         }
-        let closed = self.commit.lock().close().map_err(|error| without_batch(&error));
+        let closed = {
+            let (_flushing, _compacting) = (self.flushing.lock(), self.compacting.lock());
+            self.is_closed.store(true, Ordering::SeqCst);
+            self.ledger.lock().close();
+            self.commit.lock().close().map_err(|error| without_batch(&error))
+        };
         // The directory is free only once the log is sealed.
         life.lock = None;
         closed
+    }
+
+    /// Refuses work on files that may have another owner by now.
+    fn check_open(&self) -> Result<()> {
+        if self.is_closed.load(Ordering::SeqCst) {
+            return Err(Error::new(ErrorKind::Closed, "the database is closed"));
+        }
+        // After a failure nobody knows which files are true, so none is written any more.
+        self.troubles.failure().map_or(Ok(()), Err)
+    }
+
+    /// Notes the sizes that writers look at; gives what the next batch builds upon.
+    fn measure(&self, wal: &Wal, view: &View) -> Committed {
+        self.gauges.note_view(view);
+        self.gauges.set_log(wal.bytes());
+        Committed { last: view.visible, next_series: view.catalog.next_id() }
     }
 }
 

@@ -1,25 +1,39 @@
-//! Opening a volume: lock, FORMAT, sweep, replay, and the state that everything else works on.
+//! Opening a volume: lock, FORMAT, manifest, segments, catalogue, replay, and the state that everything else works on.
 
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex, RwLock};
 
-use crate::codec::batch::LogBatch;
-use crate::engine::background::Syncer;
+use crate::catalog::{Catalog, CatalogStore, Loaded, MemoryStore, SledStore};
+use crate::codec::entry::Entry;
+use crate::codec::record::FormatV1;
+use crate::engine::background::{Bell, Pace};
+use crate::engine::guard::ClockGuard;
+use crate::engine::health::{Counters, Gauges, Troubles};
+use crate::engine::ledger::Ledger;
+use crate::engine::queue::{Committed, Writer};
 use crate::engine::recovery::Recovery;
-use crate::engine::settings::Settings;
+use crate::engine::settings::{Maintenance, Settings};
+use crate::engine::shelf::{Shelf, Slot};
 use crate::engine::view::View;
-use crate::engine::write::{Committed, Size, Writer};
 use crate::engine::{Engine, Life, format};
 use crate::env::disk::{Disk, TEMPORARY};
 use crate::env::lock::DirLock;
 use crate::env::{identity, layout};
 use crate::error::{Error, Result};
-use crate::model::durability::Durability;
+use crate::manifest::{Edit, Manifest, StoredCatalog, Version};
+use crate::model::durability::{Durability, Sequence};
 use crate::model::limits::DAMAGE_NOTES_MAX;
+use crate::model::series::{SeriesId, SeriesKey};
 use crate::wal::{self, Replay, Wal};
+
+/// How often a long replay says how far it is.
+const PROGRESS_EVERY: Duration = Duration::from_secs(2);
 
 impl Engine {
     /// Opens the volume in a directory, making it if it is not there.
@@ -28,50 +42,219 @@ impl Engine {
             disk.create_dir_all(dir).map_err(|error| Error::io(format_args!("make {}", dir.display()), error))?;
         }
         let lock = DirLock::acquire(&*disk, dir)?;
-        let format = format::read_or_make(&*disk, dir)?;
-        for each in [dir, &dir.join(layout::WAL)] {
+        let format = format::read_or_make(&disk, dir, &settings)?;
+        let segments = dir.join(layout::SEGMENTS);
+        for each in [dir, &dir.join(layout::WAL), &segments] {
+            // An empty folder is easily lost when a volume is copied.
+            if matches!(disk.list(each), Err(error) if error.kind() == io::ErrorKind::NotFound) {
+                disk.create_dir_all(each).map_err(|error| Error::io(format_args!("make {}", each.display()), error))?;
+            }
             sweep(&*disk, each)?;
             // IMPORTANT: a name that is read back may exist in the cache only, if the last run ended between a rename
             // and its sync. From here on it is built upon, so it is made durable first.
             disk.sync_dir(each)
                 .map_err(|error| Error::io(format_args!("sync the folder {}", each.display()), error))?;
         }
-
-        let mut view = View::default();
-        let mut lost = 0;
-        let mut counts = (0, 0);
-        let replay = wal::replay(&*disk, dir, format.lineage, settings.strict, &mut |sequence, payload| {
-            let batch = LogBatch::decode(payload).map_err(|malformed| malformed.0.to_owned())?;
-            let points = batch.points.len();
-            let nameless = view.replay(sequence, batch)?;
-            counts.0 += 1;
-            counts.1 += (points - nameless) as u64;
-            lost += nameless;
-            Ok(())
-        })?;
-        let recovery = tell(dir, &identity::show(format.volume), &replay, counts, lost);
-
-        let committed = Committed {
-            last: replay.last,
-            next_series: view.catalog.next_id(),
-            series: view.catalog.len(),
-            size: Size { log: replay.bytes, memory: view.bytes() },
+        let (manifest, mut damage) = Manifest::open(disk.clone(), dir, format.lineage)?;
+        let version = manifest.version().clone();
+        let shelf = Shelf::open(&disk, &segments, format.lineage, version.clone())?;
+        damage.extend(shelf.slots().iter().filter_map(|slot| slot.damage()).map(ToString::to_string));
+        if let Some(note) = damage.first().filter(|_| settings.strict) {
+            return Err(Error::corrupt(format!("{note}; open without `strict` to serve the rest")));
+        }
+        // Only now is it sure that this is a volume of ours whose manifest can be read.
+        remove_unlisted(&*disk, &segments, &version)?;
+        let mut store: Box<dyn CatalogStore> = if settings.store_catalog {
+            Box::new(SledStore::new(disk.clone(), dir))
+        } else {
+            Box::<MemoryStore>::default()
         };
-        let wal = Wal::new(disk, dir, format.lineage, settings.log_file_bytes, &replay);
-        let commit = Arc::new(Mutex::new(wal));
-        let syncer = match settings.durability {
-            Durability::Interval(every) => Some(Syncer::start(every, commit.clone())?),
-            Durability::Sync | Durability::Buffered => None,
+        let is_lost = |slot: &Slot, error: &Error| {
+            let opened = || disk.open(&segments.join(layout::segment_name(slot.meta.number)));
+            let is_missing = || matches!(opened(), Err(error) if error.kind() == io::ErrorKind::NotFound);
+            !settings.strict && (error.is_corruption() || is_missing())
         };
-        Ok(Arc::new(Self {
-            settings,
-            recovery,
+        let (catalog, found) = load_catalog(&mut *store, &shelf, &is_lost, &mut damage)?;
+        let view = View::new(catalog, Arc::new(shelf));
+        let engine = Arc::new(Self::assemble(disk, dir, settings, format, lock, Ledger::new(manifest, store), view));
+        // IMPORTANT: what was replayed up to an error must not be flushed when the engine goes.
+        engine.replay(&version, damage).inspect_err(|_| engine.is_closed.store(true, Ordering::SeqCst))?;
+        match found {
+            Found::Stored => {}
+            Found::Rebuilt => engine.store_catalog(),
+            // Nothing vouches for what lacks the names of a segment, so that the next open tells it again.
+            Found::Incomplete => engine.ledger.lock().unlisted = Some(StoredCatalog::Behind),
+        }
+        if let Err(error) = engine.start_threads() {
+            // Those that did start hold the engine, and with it the directory.
+            if let Err(left) = engine.close() {
+                tracing::warn!(error = %left, "the database could not be closed in order");
+            }
+            return Err(error);
+        }
+        // The log may have been written under a larger bound.
+        engine.freeze_if_full();
+        Ok(engine)
+    }
+
+    fn start_threads(self: &Arc<Self>) -> Result<()> {
+        let mut life = self.life.lock();
+        if let Durability::Interval(every) = self.settings.durability {
+            life.threads.sync(every, self.commit.clone())?;
+        }
+        if self.settings.maintenance == Maintenance::Background {
+            life.threads.maintain(self)?;
+        }
+        Ok(())
+    }
+
+    /// An engine with nothing replayed yet.
+    fn assemble(
+        disk: Arc<dyn Disk>,
+        dir: &Path,
+        settings: Settings,
+        format: FormatV1,
+        lock: DirLock,
+        ledger: Ledger,
+        view: View,
+    ) -> Self {
+        let version = view.shelf.version.clone();
+        let committed = Committed { last: version.flushed, next_series: version.next_series };
+        let nothing = Replay { next_number: version.log_floor.max(1), ..Replay::default() };
+        let wal = Wal::new(disk.clone(), dir, format.lineage, settings.log_file_bytes, &nothing);
+        Self {
+            guard: ClockGuard::new(settings.clock.clone(), version.horizon),
+            gauges: Gauges::default(),
+            counters: Counters::default(),
+            troubles: Troubles::default(),
+            bell: Bell::default(),
+            pace: Pace::new(match settings.maintenance {
+                Maintenance::Background => Some(settings.compaction_bytes_per_second),
+                Maintenance::Manual => None,
+            }),
+            is_closed: AtomicBool::new(false),
             turn: Condvar::new(),
-            writer: Mutex::new(Writer::new(committed)),
-            commit,
+            room: Condvar::new(),
+            forgotten: Mutex::default(),
+            avoided: Mutex::default(),
+            flushing: Mutex::new(()),
+            compacting: Mutex::new(()),
+            writer: Mutex::new(Writer::new(committed, view.epoch)),
+            ledger: Mutex::new(ledger),
+            commit: Arc::new(Mutex::new(wal)),
             view: RwLock::new(view),
-            life: Mutex::new(Life { syncer, lock: Some(lock) }),
-        }))
+            recovery: Mutex::new(Recovery::default()),
+            life: Mutex::new(Life { lock: Some(lock), ..Life::default() }),
+            settings,
+            disk,
+            dir: dir.to_owned(),
+            format,
+        }
+    }
+
+    /// Replays the log into the head, and begins a new file of it.
+    fn replay(&self, version: &Version, damage: Vec<String>) -> Result<()> {
+        let mut told = Told { damage, ..Told::default() };
+        let total = self.log_on_disk();
+        let start = self.guard.monotonic();
+        let (mut read, mut next_word) = (0, PROGRESS_EVERY);
+        let replay = wal::replay(
+            &*self.disk,
+            &self.dir,
+            self.format.lineage,
+            version.flushed,
+            version.log_floor,
+            self.settings.strict,
+            &mut |sequence, payload| {
+                read += payload.len() as u64;
+                let taken = self.guard.monotonic().saturating_sub(start);
+                if taken >= next_word {
+                    tracing::info!(dir = %self.dir.display(), read, total, "starting: the log is being replayed");
+                    next_word = taken + PROGRESS_EVERY;
+                }
+                self.replay_entry(sequence, payload, &mut told)
+            },
+        )?;
+        let mut writer = self.writer.lock();
+        let mut wal = self.commit.lock();
+        let mut view = self.view.write();
+        *wal = Wal::new(self.disk.clone(), &self.dir, self.format.lineage, self.settings.log_file_bytes, &replay);
+        view.visible = view.visible.max(replay.last);
+        let committed = self.measure(&wal, &view);
+        *writer = Writer::new(committed, view.epoch);
+        *self.recovery.lock() = told.report(&self.dir, &identity::show(self.format.volume), &replay);
+        Ok(())
+    }
+
+    fn replay_entry(&self, sequence: Sequence, payload: &[u8], told: &mut Told) -> std::result::Result<(), String> {
+        let entry = Entry::decode(payload).map_err(|malformed| malformed.0.to_owned())?;
+        if matches!(entry, Entry::Deletion(_)) {
+            self.counters.note_dropped();
+        }
+        let (taken, lost) = self.view.write().replay(sequence, entry, self.guard.monotonic(), payload.len() as u64)?;
+        told.batches += 1;
+        told.points += taken as u64;
+        told.lost += lost;
+        Ok(())
+    }
+
+    fn log_on_disk(&self) -> u64 {
+        let folder = self.dir.join(layout::WAL);
+        let names = self.disk.list(&folder).unwrap_or_default();
+        let len = |name: &String| self.disk.open(&folder.join(name)).and_then(|file| file.len()).unwrap_or(0);
+        names.iter().map(len).sum()
+    }
+
+    /// Stores a catalogue that had to be rebuilt. If that fails it is rebuilt again at the next open.
+    fn store_catalog(&self) {
+        let all: Vec<(SeriesId, SeriesKey)> = {
+            let mut view = self.view.write();
+            view.catalog.take_unstored();
+            view.catalog.iter().map(|(id, key, _)| (id, key.clone())).collect()
+        };
+        let mut ledger = self.ledger.lock();
+        let stored = ledger.catalog.rebuild(&all);
+        ledger.note_catalog(stored);
+        drop(ledger);
+        if let Err(error) = self.commit_edit(Edit::default(), self.guard.horizon()) {
+            tracing::warn!(%error, "the rebuilt catalogue is not listed; it is rebuilt again at the next open");
+        }
+    }
+}
+
+/// What a replay has met so far.
+#[derive(Default)]
+struct Told {
+    damage: Vec<String>,
+    batches: u64,
+    points: u64,
+    lost: usize,
+}
+
+impl Told {
+    /// Says what opening found, in the log and as the report.
+    fn report(self, dir: &Path, volume: &str, replay: &Replay) -> Recovery {
+        let Self { mut damage, batches, points, lost } = self;
+        damage.extend(replay.damage.iter().cloned());
+        // Told with the damage that took the names, not again at every later opening.
+        if lost > 0 && !damage.is_empty() {
+            damage.push(format!("{lost} points in all belong to series whose names are lost"));
+        }
+        for note in &damage {
+            tracing::warn!(dir = %dir.display(), "{note}");
+        }
+        if damage.len() > DAMAGE_NOTES_MAX {
+            let more = damage.len() - DAMAGE_NOTES_MAX;
+            damage.truncate(DAMAGE_NOTES_MAX);
+            damage.push(format!("and {more} more places"));
+        }
+        let read_only = replay.unmended.as_ref().map(ToString::to_string);
+        if let Some(error) = &read_only {
+            tracing::error!(dir = %dir.display(), %error, "the database can be read but not written");
+        }
+        let Replay { sealed, torn_bytes, torn_batches, .. } = *replay;
+        tracing::info!(dir = %dir.display(), volume, clean = sealed, batches, points, torn_bytes, "the log is replayed");
+        Recovery { clean: sealed && damage.is_empty(), batches, points, torn_bytes, torn_batches, read_only, damage }
     }
 }
 
@@ -85,26 +268,70 @@ fn sweep(disk: &dyn Disk, dir: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Says what replaying found, in the log and as the report.
-fn tell(dir: &Path, volume: &str, replay: &Replay, (batches, points): (u64, u64), lost: usize) -> Recovery {
-    let mut damage = replay.damage.clone();
-    // Told with the damage that took the names, not again at every later opening.
-    if lost > 0 && !damage.is_empty() {
-        damage.push(format!("{lost} points in all belong to series whose names are lost"));
+/// Removes segments that no manifest lists: they never became true, or are no longer.
+fn remove_unlisted(disk: &dyn Disk, folder: &Path, version: &Version) -> Result<()> {
+    let io = |error| Error::io(format_args!("sweep {}", folder.display()), error);
+    let listed: BTreeSet<u64> = version.segments.iter().map(|meta| meta.number).collect();
+    for name in disk.list(folder).map_err(io)? {
+        if layout::segment_number(&name).is_some_and(|number| !listed.contains(&number)) {
+            tracing::info!(file = %name, "a segment that is not true is removed");
+            disk.remove(&folder.join(&name)).map_err(io)?;
+        }
     }
-    for note in &damage {
-        tracing::warn!(dir = %dir.display(), "{note}");
+    Ok(())
+}
+
+/// Where a catalogue comes from.
+enum Found {
+    /// It was stored, and is exactly what the manifest says.
+    Stored,
+    /// From the names in all segments.
+    Rebuilt,
+    /// From the names in those segments that could be read.
+    Incomplete,
+}
+
+/// The catalogue as it is stored, or rebuilt from the names in the segments.
+fn load_catalog(
+    store: &mut dyn CatalogStore,
+    shelf: &Shelf,
+    is_lost: &dyn Fn(&Slot, &Error) -> bool,
+    damage: &mut Vec<String>,
+) -> Result<(Catalog, Found)> {
+    let version = &shelf.version;
+    let mut catalog = Catalog::default();
+    let loaded = version.catalog.as_ref().map_or(Loaded::Absent, |mark| store.load(mark));
+    match loaded {
+        Loaded::Exact(series) if series.iter().all(|(id, _)| *id < version.next_series) => {
+            catalog.restore(series, version.next_series);
+            return Ok((catalog, Found::Stored));
+        }
+        Loaded::Exact(_) => damage.push("catalog: it holds series that were never numbered; it is rebuilt".to_owned()),
+        Loaded::Damaged(why) => damage.push(format!("catalog: {why}; it is rebuilt from the segments")),
+        Loaded::Absent => {}
     }
-    if damage.len() > DAMAGE_NOTES_MAX {
-        let more = damage.len() - DAMAGE_NOTES_MAX;
-        damage.truncate(DAMAGE_NOTES_MAX);
-        damage.push(format!("and {more} more places"));
+    let mut series = BTreeMap::new();
+    let mut found = Found::Rebuilt;
+    for slot in shelf.slots() {
+        match slot.file().and_then(|file| file.names()) {
+            Ok(names) => series.extend(names.into_iter().filter(|(id, _)| *id < version.next_series)),
+            Err(error) if is_lost(slot, &error) => {
+                found = Found::Incomplete;
+                if slot.damage().is_none() {
+                    damage.push(slot.note(&error).to_string());
+                }
+            }
+            // IMPORTANT: what can be read the next time may name series, which must not get second numbers until then.
+            Err(error) => return Err(error),
+        }
     }
-    let read_only = replay.unmended.as_ref().map(ToString::to_string);
-    if let Some(error) = &read_only {
-        tracing::error!(dir = %dir.display(), %error, "the database can be read but not written");
+    // If what was lost is back, its series may have second numbers, which all newer points are stored under.
+    let mut numbers = HashMap::new();
+    for (id, key) in &series {
+        if let Some(older) = numbers.insert(key.clone(), *id) {
+            damage.push(format!("{key} is series {} and {}: points of the former cannot be reached", older.0, id.0));
+        }
     }
-    let Replay { sealed, torn_bytes, torn_batches, .. } = *replay;
-    tracing::info!(dir = %dir.display(), volume, clean = sealed, batches, points, torn_bytes, "the log is replayed");
-    Recovery { clean: sealed && damage.is_empty(), batches, points, torn_bytes, torn_batches, read_only, damage }
+    catalog.restore(numbers.into_iter().map(|(key, id)| (id, key)), version.next_series);
+    Ok((catalog, found))
 }

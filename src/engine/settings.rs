@@ -1,24 +1,57 @@
 //! The settings of one open database.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::env::clock::{Clock, SystemClock};
 use crate::model::durability::Durability;
-use crate::model::limits::{HEAD_BYTES_MAX_DEFAULT, LOG_BYTES_MAX, LOG_FILE_BYTES, SERIES_MAX_DEFAULT};
+use crate::model::limits::{
+    COMPACTION_BYTES_PER_SECOND_DEFAULT, HEAD_BYTES_MAX_DEFAULT, LOG_BYTES_MAX, LOG_FILE_BYTES, RECLAIM_WITHIN_DEFAULT,
+    SERIES_MAX_DEFAULT,
+};
+
+/// Who flushes and compacts.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum Maintenance {
+    /// Threads of the database. The default.
+    #[default]
+    Background,
+    /// The caller, by [`Db::maintain`](crate::Db::maintain); a full head is flushed by the writer that fills it.
+    /// Nothing happens at a time of its own, so the same calls leave the same files.
+    Manual,
+}
 
 /// What [`Builder`](crate::Builder) collects, and what simulations make smaller.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     pub(crate) durability: Durability,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) maintenance: Maintenance,
+    /// Within what time expired bytes leave the disk.
+    pub(crate) reclaim_within: Duration,
+    /// Days of a partition, for a database that is made now.
+    pub(crate) partition_days: u16,
+    /// How fast the compactor writes segments anew.
+    pub(crate) compaction_bytes_per_second: u64,
     pub(crate) head_bytes_max: usize,
     pub(crate) series_max: usize,
     pub(crate) store_non_finite: bool,
     pub(crate) strict: bool,
+    /// Whether the catalogue is stored. In memory it is not; simulations rebuild it at each open.
+    pub(crate) store_catalog: bool,
     /// Length a log file is preallocated to; a constant outside of tests.
     pub(crate) log_file_bytes: u64,
     /// Most bytes of log; a constant outside of tests.
     pub(crate) log_bytes_max: u64,
+    /// Ids of a database that is made now; random outside of tests.
+    pub(crate) ids: Option<[u8; 16]>,
+}
+
+impl Settings {
+    /// [`Self::reclaim_within`] in milliseconds.
+    pub(crate) fn reclaim_millis(&self) -> i64 {
+        i64::try_from(self.reclaim_within.as_millis()).unwrap_or(i64::MAX)
+    }
 }
 
 impl Default for Settings {
@@ -26,12 +59,18 @@ impl Default for Settings {
         Self {
             durability: Durability::default(),
             clock: Arc::new(SystemClock::default()),
+            maintenance: Maintenance::default(),
+            reclaim_within: RECLAIM_WITHIN_DEFAULT,
+            partition_days: 1,
+            compaction_bytes_per_second: COMPACTION_BYTES_PER_SECOND_DEFAULT,
             head_bytes_max: HEAD_BYTES_MAX_DEFAULT,
             series_max: SERIES_MAX_DEFAULT,
             store_non_finite: false,
             strict: false,
+            store_catalog: false,
             log_file_bytes: LOG_FILE_BYTES,
             log_bytes_max: LOG_BYTES_MAX,
+            ids: None,
         }
     }
 }

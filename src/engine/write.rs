@@ -2,123 +2,139 @@
 //!
 //! There is no committer thread: the first writer that finds nobody committing takes the turn, writes everything that
 //! is queued by one write and one sync, makes it visible in order and wakes the others. With one writer nobody waits
-//! for anybody; with many, one sync serves all that came while the last one ran.
+//! for anybody; with many, one sync serves all that came while the last one ran. What is no batch but has to happen at
+//! one place in the order of batches (freezing the head, forgetting series) stands in the same queue.
 
-use std::collections::{HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use parking_lot::MutexGuard;
+use rustc_hash::FxHashSet;
 
-use crate::catalog::Catalog;
 use crate::codec::batch::LogBatch;
+use crate::codec::entry::LogDeletion;
 use crate::engine::Engine;
-use crate::engine::settings::Settings;
+use crate::engine::queue::{Committed, Pending, Refusal, Work, Writer};
+use crate::engine::settings::Maintenance;
 use crate::error::{Error, ErrorKind, Result};
-use crate::head::{Head, Tally};
+use crate::head::Tally;
 use crate::model::batch::{Receipt, WriteBatch};
 use crate::model::durability::{Durability, Sequence};
-use crate::model::limits::{FRAME_PAYLOAD_BYTES_MAX, GROUP_BYTES_MAX, QUEUE_BYTES_MAX};
+use crate::model::limits::{DELETIONS_WAITING_MAX, FRAME_PAYLOAD_BYTES_MAX, STALL_MAX};
 use crate::model::series::{SeriesId, SeriesKey};
-use crate::model::time::Timestamp;
+use crate::model::time::{TimeRange, Timestamp};
 use crate::wal::Payload;
-
-/// What waits to be committed, and what became of it.
-pub(super) struct Writer {
-    queue: VecDeque<Pending>,
-    /// What the queue and the group that is being committed will add to log and memory.
-    queued: Size,
-    /// Series that are defined by batches which are not visible yet.
-    new_series: HashMap<SeriesKey, SeriesId>,
-    next_series: SeriesId,
-    pub(super) last: Sequence,
-    next_ticket: u64,
-    /// Whether somebody has the turn.
-    committing: bool,
-    /// By ticket: outcomes that their writers have not taken yet.
-    outcomes: HashMap<u64, Result<Receipt>>,
-    /// The state after the last commit.
-    committed: Committed,
-    /// Set when a commit ended in a panic: what it left behind is not known.
-    broken: Option<Error>,
-}
-
-/// The state that a commit leaves behind.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Committed {
-    pub(super) last: Sequence,
-    pub(super) next_series: SeriesId,
-    pub(super) series: usize,
-    pub(super) size: Size,
-}
-
-/// Bytes in the log and in memory.
-#[derive(Clone, Copy, Default, Debug)]
-pub(super) struct Size {
-    pub(super) log: u64,
-    pub(super) memory: usize,
-}
 
 /// A batch with its payload, not yet in the queue.
 pub(super) struct Draft {
-    batch: LogBatch,
-    payload: Payload,
-}
-
-/// A batch in the queue.
-pub(super) struct Pending {
-    ticket: u64,
-    sequence: Sequence,
-    draft: Draft,
-    size: Size,
-    durability: Durability,
+    pub(super) batch: LogBatch,
+    pub(super) payload: Payload,
+    /// The epoch for which its series are named as they have to be.
+    pub(super) epoch: u64,
 }
 
 impl Engine {
     pub(crate) fn write(&self, batch: &WriteBatch) -> Result<Receipt> {
         batch.check(self.settings.store_non_finite)?;
-        let own = self.settings.durability;
-        let durability = batch.durability().map_or(own, |asked| own.strengthened_by(asked));
+        let durability = self.durability_of(batch.durability());
         if batch.is_empty() {
             return Ok(receipt(Tally::default(), Sequence::default(), durability));
         }
-        let accepted_at = self.settings.clock.now();
+        let accepted_at = self.guard.now();
         // A batch of known series, the usual case, is encoded before the lock is taken.
-        let known = self.known_ids(batch);
-        let ready = match &known {
-            Some(ids) => Some(Draft::encode(resolved(accepted_at, SeriesId(0), Vec::new(), ids, batch))?),
-            None => None,
+        let mut ready = self.resolve_known(accepted_at, batch).map(|(batch, epoch)| Draft::encode(batch, epoch));
+        let mut has_waited = false;
+        let receipt = loop {
+            let mut writer = self.writer.lock();
+            let draft = match ready.take().transpose()? {
+                Some(draft) if draft.epoch == writer.epoch => draft,
+                _ => {
+                    let named = self.define(&writer, accepted_at, batch)?;
+                    Draft::encode(named, writer.epoch)?
+                }
+            };
+            match writer.enqueue(draft, durability, self) {
+                Ok(ticket) => break self.take_turns(writer, ticket)?,
+                Err(Refusal::Final(error)) => return Err(error),
+                Err(Refusal::Full(_, error)) if has_waited => return Err(error),
+                Err(Refusal::Full(draft, error)) => {
+                    has_waited = self.wait_for_room(writer, &error)?;
+                    // The numbers of new series may have gone to others meanwhile.
+                    ready = draft.batch.named.is_empty().then_some(Ok(*draft));
+                }
+            }
         };
+        self.freeze_if_full();
+        Ok(receipt)
+    }
+
+    /// Deletes the raw points that a series has in a range; gives the place of that in the order of all batches.
+    pub(crate) fn delete(&self, key: &SeriesKey, range: TimeRange) -> Result<Sequence> {
         let mut writer = self.writer.lock();
-        let draft = if let Some(draft) = ready {
-            draft
-        } else {
-            let batch = self.define(&writer, accepted_at, batch)?;
-            // Refused before the work of encoding, for which others wait.
-            writer.admit(&batch, 0, &self.settings)?;
-            Draft::encode(batch)?
+        if range.start() >= range.end() {
+            return Ok(writer.last);
+        }
+        let view = self.view.read();
+        let known = view.catalog.id(key).or_else(|| writer.named_series.get(key).copied());
+        let pending = view.deletions.len() + writer.queued_deletions;
+        drop(view);
+        let Some(series) = known else {
+            let last = writer.last;
+            drop(writer);
+            self.check_open()?;
+            // After a failure nobody knows whether the log names it.
+            return self.commit.lock().failure().map_or(Ok(last), Err);
         };
-        let ticket = writer.enqueue(draft, durability, &self.settings)?;
-        self.take_turns(writer, ticket)
+        if pending >= DELETIONS_WAITING_MAX {
+            let why = format!("{pending} deletions wait for the compactor: try again later, or run `maintain`");
+            return Err(Error::new(ErrorKind::Overloaded, why));
+        }
+        let deletion = LogDeletion { series, key: key.clone(), range, at: self.guard.confirmed() };
+        let payload = Payload::new(deletion.encode()).expect("a name and two times fit a frame");
+        let durability = self.durability_of(None);
+        let ticket = writer.enqueue_deletion(deletion, payload, durability, self)?;
+        let receipt = self.take_turns(writer, ticket)?;
+        // Deletions alone fill the log too.
+        self.freeze_if_full();
+        Ok(receipt.sequence)
     }
 
-    /// The ids of a batch's points, if every series is known and visible.
-    fn known_ids(&self, batch: &WriteBatch) -> Option<Vec<SeriesId>> {
+    pub(super) fn durability_of(&self, asked: Option<Durability>) -> Durability {
+        let own = self.settings.durability;
+        asked.map_or(own, |asked| own.strengthened_by(asked))
+    }
+
+    /// A batch whose series are all known, visible, and named in the log of this epoch.
+    fn resolve_known(&self, accepted_at: Timestamp, batch: &WriteBatch) -> Option<(LogBatch, u64)> {
         let view = self.view.read();
-        batch.iter().map(|(key, _)| view.catalog.id(key)).collect()
+        let known = |key| view.catalog.find(key).filter(|entry| entry.named == view.epoch).map(|entry| entry.id);
+        let ids: Option<Vec<SeriesId>> = batch.iter().map(|(key, _)| known(key)).collect();
+        let epoch = view.epoch;
+        drop(view);
+        ids.map(|ids| (resolved(accepted_at, Vec::new(), &ids, batch), epoch))
     }
 
-    /// Resolves a batch that may name new series. They are defined only once the batch is in the queue.
+    /// Resolves a batch that may name series: new ones, and those that the log of this epoch has not named yet. They
+    /// are defined only once the batch is in the queue.
     pub(super) fn define(&self, writer: &Writer, accepted_at: Timestamp, batch: &WriteBatch) -> Result<LogBatch> {
-        // A series leaves `new_series` only under the writer's lock, after it became visible: it is always in one.
+        // A series leaves `named_series` only under the writer's lock, after it became visible: it is always in one.
         let view = self.view.read();
-        let mut new_series = Vec::new();
-        let mut new_ids = HashMap::new();
+        let mut named = Vec::new();
+        let mut own: FxHashSet<SeriesId> = FxHashSet::default();
+        let mut new_ids = std::collections::HashMap::new();
         let mut ids = Vec::with_capacity(batch.len());
-        let mut text_bytes = 0;
+        let (mut text_bytes, mut new) = (0, 0);
         for (key, _) in batch.iter() {
-            let known = view.catalog.id(key).or_else(|| writer.new_series.get(key).copied());
-            if let Some(id) = known.or_else(|| new_ids.get(key).copied()) {
-                ids.push(id);
+            let known = view.catalog.find(key);
+            let id = known.map(|entry| entry.id).or_else(|| writer.named_series.get(key).copied());
+            let id = id.or_else(|| new_ids.get(key).copied()).unwrap_or_else(|| {
+                let id = SeriesId(writer.next_series.0.saturating_add(new));
+                new += 1;
+                new_ids.insert(key, id);
+                id
+            });
+            ids.push(id);
+            let is_named = known.is_some_and(|entry| entry.named == writer.epoch) || writer.named.contains(&id);
+            if is_named || !own.insert(id) {
                 continue;
             }
             // A name takes more than its text in the log, so nothing that fits is refused here; what is far too long is
@@ -128,17 +144,49 @@ impl Engine {
                 let max = FRAME_PAYLOAD_BYTES_MAX;
                 return Err(Error::invalid(format!("the names of new series take over {max} bytes: split the batch")));
             }
-            let place = u32::try_from(new_series.len()).expect("a batch is bounded");
-            let id = SeriesId(writer.next_series.0 + place);
-            new_series.push(key.clone());
-            new_ids.insert(key, id);
-            ids.push(id);
+            named.push((id, key.clone()));
         }
+        let series = view.catalog.len() + writer.new_count() + new as usize;
         drop(view);
-        Ok(resolved(accepted_at, writer.next_series, new_series, &ids, batch))
+        if writer.next_series.0.checked_add(new).is_none_or(|next| next == u32::MAX) {
+            let why = "all numbers for series have been given: copy what is needed into a new database";
+            return Err(Error::new(ErrorKind::TooManySeries, why));
+        }
+        self.check_series(new, series)?;
+        Ok(resolved(accepted_at, named, &ids, batch))
     }
 
-    /// Waits for the outcome of a queued batch, committing for all while nobody else does.
+    fn check_series(&self, new: u32, series: usize) -> Result<()> {
+        let max = self.settings.series_max;
+        if new == 0 || series <= max {
+            return Ok(());
+        }
+        let why = format!("there would be {series} series, at most {max} are allowed; known series can be written");
+        Err(Error::new(ErrorKind::TooManySeries, why))
+    }
+
+    /// Waits until a flush has made some room; whether that was the last try.
+    fn wait_for_room(&self, writer: MutexGuard<'_, Writer>, error: &Error) -> Result<bool> {
+        drop(writer);
+        if self.settings.maintenance == Maintenance::Manual {
+            return self.flush().map(|()| true);
+        }
+        if let Some(cause) = self.troubles.flush_failure() {
+            return Err(Error::because(cause.kind(), error, &cause));
+        }
+        // The active head may be small, and the batch large.
+        self.freeze()?;
+        self.wake_flusher();
+        let mut writer = self.writer.lock();
+        if self.view.read().frozen.is_empty() {
+            // Files of the log that could not be removed may be what takes the room.
+            self.trim_log();
+            return Ok(true);
+        }
+        Ok(self.room.wait_for(&mut writer, STALL_MAX).timed_out())
+    }
+
+    /// Waits for the outcome of what is queued under a ticket, committing for all while nobody else does.
     pub(super) fn take_turns(&self, mut writer: MutexGuard<'_, Writer>, ticket: u64) -> Result<Receipt> {
         loop {
             if let Some(outcome) = writer.outcomes.remove(&ticket) {
@@ -161,6 +209,7 @@ impl Engine {
                 Err(panic) => {
                     let error = Error::new(ErrorKind::Failed, "a commit ended in a panic, open the database anew");
                     writer.broken = Some(error.clone());
+                    self.troubles.fail(&error);
                     writer.refuse(&group, &Error::because(ErrorKind::Unknown, "whether it was stored", &error));
                     drop(writer);
                     resume_unwind(panic);
@@ -169,169 +218,60 @@ impl Engine {
         }
     }
 
-    /// Logs a group, makes it as durable as it asks, and makes it visible.
+    /// Logs a group, makes it as durable as it asks, and makes it visible; or does what stands in the queue instead.
     fn commit(&self, group: &[Pending]) -> Result<(Committed, Vec<Tally>)> {
         let mut wal = self.commit.lock();
-        wal.append(group.iter().map(|pending| (pending.sequence, &pending.draft.payload)))?;
+        match &group[0].work {
+            Work::Freeze => {
+                // IMPORTANT: everything in the head lies in complete files, so that they can go when it is in segments.
+                let sealed = wal.rotate()?;
+                let mut view = self.view.write();
+                view.freeze(sealed + 1, group[0].epoch);
+                return Ok((self.measure(&wal, &view), vec![Tally::default()]));
+            }
+            Work::Forget(candidates) => {
+                let mut view = self.view.write();
+                *self.forgotten.lock() = view.forget(candidates, group[0].epoch);
+                return Ok((self.measure(&wal, &view), vec![Tally::default()]));
+            }
+            Work::Points { .. } | Work::Deletion { .. } => {}
+        }
+        wal.append(group.iter().filter_map(Pending::logged))?;
         if group.iter().any(|pending| pending.durability == Durability::Sync) {
             // IMPORTANT: what a power cut could take back is not shown to anybody, so the sync comes first.
             wal.sync()?;
         }
+        if group.iter().any(|pending| matches!(pending.work, Work::Deletion { .. })) {
+            self.counters.note_dropped();
+        }
         let mut view = self.view.write();
-        let tallies = group.iter().map(|pending| view.apply(pending.sequence, &pending.draft.batch)).collect();
-        let size = Size { log: wal.bytes(), memory: view.bytes() };
-        let (last, next_series, series) = (view.visible, view.catalog.next_id(), view.catalog.len());
-        Ok((Committed { last, next_series, series, size }, tallies))
+        let now = self.guard.monotonic();
+        let tallies = group.iter().map(|pending| view.show(pending, now)).collect();
+        Ok((self.measure(&wal, &view), tallies))
     }
 }
 
 /// A batch with the ids of its series.
 fn resolved(
     accepted_at: Timestamp,
-    first_new: SeriesId,
-    new_series: Vec<SeriesKey>,
+    named: Vec<(SeriesId, SeriesKey)>,
     ids: &[SeriesId],
     batch: &WriteBatch,
 ) -> LogBatch {
-    let points = ids.iter().copied().zip(batch.iter().map(|(_, point)| point.clone())).collect();
-    LogBatch { accepted_at, first_new, new_series, points }
+    LogBatch::new(accepted_at, named, ids.iter().copied().zip(batch.iter().map(|(_, point)| point)))
 }
 
 impl Draft {
-    pub(super) fn encode(batch: LogBatch) -> Result<Self> {
+    pub(super) fn encode(batch: LogBatch, epoch: u64) -> Result<Self> {
         let payload = Payload::new(batch.encode()).map_err(|bytes| {
             let len = bytes.len();
             Error::invalid(format!("the batch takes {len} bytes, at most {FRAME_PAYLOAD_BYTES_MAX} fit: split it"))
         })?;
-        Ok(Self { batch, payload })
+        Ok(Self { batch, payload, epoch })
     }
 }
 
-/// The memory that a batch may come to take, in bytes.
-fn memory_of(batch: &LogBatch) -> usize {
-    let keys: usize = batch.new_series.iter().map(SeriesKey::memory_bytes).sum();
-    let series = batch.new_series.len() * (Catalog::SERIES_BYTES + Head::SERIES_BYTES);
-    let mut units = 0;
-    let mut neighbour = None;
-    for (_, point) in &batch.points {
-        if let Some(unit) = &point.unit
-            && neighbour != Some(unit)
-        {
-            units += Head::unit_bytes(unit);
-            neighbour = Some(unit);
-        }
-    }
-    keys + series + units + batch.points.len() * Head::POINT_BYTES
-}
-
-impl Writer {
-    pub(super) fn new(committed: Committed) -> Self {
-        Self {
-            queue: VecDeque::new(),
-            queued: Size::default(),
-            new_series: HashMap::new(),
-            next_series: committed.next_series,
-            last: committed.last,
-            next_ticket: 0,
-            committing: false,
-            outcomes: HashMap::new(),
-            committed,
-            broken: None,
-        }
-    }
-
-    /// Puts a batch into the queue; gives the ticket for its outcome.
-    pub(super) fn enqueue(&mut self, draft: Draft, durability: Durability, settings: &Settings) -> Result<u64> {
-        if let Some(broken) = &self.broken {
-            return Err(broken.clone());
-        }
-        let size = self.admit(&draft.batch, draft.payload.frame_bytes(), settings)?;
-        self.queued.log += size.log;
-        self.queued.memory += size.memory;
-        for (id, key) in (draft.batch.first_new.0..).zip(&draft.batch.new_series) {
-            self.new_series.insert(key.clone(), SeriesId(id));
-            self.next_series = SeriesId(id + 1);
-        }
-        let ticket = self.next_ticket;
-        self.next_ticket += 1;
-        self.last = self.last.next();
-        self.queue.push_back(Pending { ticket, sequence: self.last, draft, size, durability });
-        Ok(ticket)
-    }
-
-    /// Holds a batch against every bound it could break; gives what it adds.
-    fn admit(&self, batch: &LogBatch, log: u64, settings: &Settings) -> Result<Size> {
-        let size = Size { log, memory: memory_of(batch) };
-        let overloaded = |what: &str, max: u64| {
-            Err(Error::new(ErrorKind::Overloaded, format!("{what} would take more than {max} bytes: try again later")))
-        };
-        let series = self.committed.series + self.new_series.len() + batch.new_series.len();
-        if !batch.new_series.is_empty() && series > settings.series_max {
-            let max = settings.series_max;
-            let why = format!("there would be {series} series, at most {max} are allowed; known series can be written");
-            return Err(Error::new(ErrorKind::TooManySeries, why));
-        }
-        if self.committed.size.memory + self.queued.memory + size.memory > settings.head_bytes_max {
-            return overloaded("recent points", settings.head_bytes_max as u64);
-        }
-        if self.committed.size.log + self.queued.log + size.log > settings.log_bytes_max {
-            return overloaded("the log", settings.log_bytes_max);
-        }
-        if self.queued.log + size.log > QUEUE_BYTES_MAX as u64 {
-            return overloaded("batches that wait for the log", QUEUE_BYTES_MAX as u64);
-        }
-        Ok(size)
-    }
-
-    /// Takes the batches that are committed together: at least one, and no more than about a millisecond of copying.
-    pub(super) fn take_group(&mut self) -> Vec<Pending> {
-        let mut bytes = 0;
-        let mut group = Vec::new();
-        while let Some(next) = self.queue.front() {
-            bytes += next.size.log;
-            if !group.is_empty() && bytes > GROUP_BYTES_MAX as u64 {
-                break;
-            }
-            group.extend(self.queue.pop_front());
-        }
-        group
-    }
-
-    /// Notes that a group is visible.
-    fn settle(&mut self, group: &[Pending], committed: Committed, tallies: Vec<Tally>) {
-        self.committed = committed;
-        for (pending, tally) in group.iter().zip(tallies) {
-            self.queued.log -= pending.size.log;
-            self.queued.memory -= pending.size.memory;
-            for key in &pending.draft.batch.new_series {
-                self.new_series.remove(key);
-            }
-            let receipt = receipt(tally, pending.sequence, pending.durability);
-            self.outcomes.insert(pending.ticket, Ok(receipt));
-        }
-    }
-
-    /// Takes back a group that could not be logged, and everything queued behind it: it may name series that the group
-    /// was to define, and its sequences would leave a gap.
-    fn refuse(&mut self, group: &[Pending], error: &Error) {
-        let behind = match error.kind() {
-            ErrorKind::Unknown => Error::because(ErrorKind::Failed, "an earlier batch failed", error),
-            _ => error.clone(),
-        };
-        for pending in group {
-            self.outcomes.insert(pending.ticket, Err(error.clone()));
-        }
-        for pending in self.queue.drain(..) {
-            self.outcomes.insert(pending.ticket, Err(behind.clone()));
-        }
-        self.queued = Size::default();
-        self.new_series.clear();
-        self.next_series = self.committed.next_series;
-        self.last = self.committed.last;
-    }
-}
-
-fn receipt(tally: Tally, sequence: Sequence, durability: Durability) -> Receipt {
+pub(super) fn receipt(tally: Tally, sequence: Sequence, durability: Durability) -> Receipt {
     let Tally { stored, replaced, late, dead_on_arrival } = tally;
     Receipt { stored, replaced, late, dead_on_arrival, sequence, durability }
 }

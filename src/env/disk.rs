@@ -44,7 +44,12 @@ pub(crate) trait Disk: Send + Sync + fmt::Debug {
         let mut path: Vec<&Path> = dir.ancestors().filter(|each| !each.as_os_str().is_empty()).collect();
         path.reverse();
         for each in path {
-            let is_new = matches!(self.list(each), Err(error) if error.kind() == io::ErrorKind::NotFound);
+            let is_new = match self.list(each) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => true,
+                // One that we may pass through, but not look into, is there.
+                Err(error) if error.kind() != PermissionDenied => return Err(error),
+                _ => false,
+            };
             if is_new {
                 self.create_dir(each)?;
             }
@@ -116,10 +121,19 @@ pub(crate) fn temporary(path: &Path) -> PathBuf {
 /// Puts a whole file in place atomically and durably: after a crash the old one or the new one is there, complete.
 pub(crate) fn replace(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> io::Result<()> {
     let draft = temporary(path);
-    let mut file = disk.create(&draft)?;
-    file.write_at(bytes, 0)?;
-    file.sync()?;
-    disk.rename(&draft, path)?;
+    let made = (|| {
+        let mut file = disk.create(&draft)?;
+        file.write_at(bytes, 0)?;
+        file.sync()?;
+        disk.rename(&draft, path)
+    })();
+    if let Err(error) = made {
+        // The draft was never true, and its space may be what is wanted; what is left of it is swept at the next open.
+        if let Err(left) = disk.remove(&draft) {
+            tracing::debug!(file = %draft.display(), error = %left, "a draft stays until the next open");
+        }
+        return Err(error);
+    }
     // IMPORTANT: the folder is synced after the rename, or the name may vanish with the power.
     disk.sync_dir(parent(path))
 }

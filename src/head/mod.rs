@@ -2,13 +2,17 @@
 //! files: what it holds can be rebuilt from the log.
 
 mod run;
+#[cfg(test)]
+mod tests;
 
-use std::collections::HashMap;
+use std::sync::Arc;
 
-use crate::model::point::{Point, Unit};
+use rustc_hash::FxHashMap;
+
+use crate::model::packed::{PackedPoint, Units};
 use crate::model::series::SeriesId;
 use crate::model::time::{TimeRange, Timestamp};
-use run::{Recent, Run};
+use run::Run;
 
 /// What putting points into the head found out, for the receipt.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -19,111 +23,124 @@ pub(crate) struct Tally {
     pub(crate) dead_on_arrival: usize,
 }
 
-/// All recent points of one volume.
+/// Recent points of one volume, each as it was accepted, until a flush makes segments of them.
+///
+/// A frozen head is shared by readers as it is: nothing changes behind `&self`.
 #[derive(Default)]
 pub(crate) struct Head {
-    /// By series id, which is dense.
-    runs: Vec<Run>,
+    /// Every run has a point.
+    runs: FxHashMap<SeriesId, Run>,
     run_bytes: usize,
-    units: Units,
-}
-
-/// The units in use, each kept once. Never shrinks, so it is counted as memory of the head.
-#[derive(Default)]
-struct Units {
-    by_number: Vec<Unit>,
-    numbers: HashMap<Unit, u32>,
-    bytes: usize,
+    points: usize,
+    /// Shared with readers, who keep the table as it was when they came.
+    units: Arc<Units>,
 }
 
 impl Head {
-    /// Applies one accepted point; `accepted_at` is when its batch was accepted.
-    ///
-    /// A point that was dead on arrival is not kept, unless it lies on a stored timestamp: then it is kept as a
-    /// shadow, never visible, so that what it replaced stays replaced (S4, S5).
-    pub(crate) fn put(&mut self, series: SeriesId, point: &Point, accepted_at: Timestamp, tally: &mut Tally) {
-        let position = series.0 as usize;
-        if self.runs.len() <= position {
-            self.runs.resize_with(position + 1, Run::default);
+    /// The numbers that a batch's units have here, each plus one, behind a 0 for none.
+    pub(crate) fn adopt(&mut self, units: &Units) -> Vec<u32> {
+        let mut numbers = vec![0];
+        for unit in units.list() {
+            let number = self.units.find(unit).unwrap_or_else(|| Arc::make_mut(&mut self.units).number_of(unit));
+            numbers.push(number + 1);
         }
-        let unit = point.unit.as_ref().map(|unit| self.units.number_of(unit));
-        let run = &mut self.runs[position];
-        let before = run.bytes();
-        if point.is_visible_at(accepted_at) {
-            tally.stored += 1;
-            tally.late += usize::from(run.newest().is_some_and(|newest| point.time < newest));
-            let replaced = run.put(Recent::new(point, unit));
-            tally.replaced += usize::from(replaced.is_some_and(|old| old.is_visible_at(accepted_at)));
-        } else {
-            tally.dead_on_arrival += 1;
-            run.shadow(point.time);
-        }
-        self.run_bytes = self.run_bytes + run.bytes() - before;
+        numbers
     }
 
-    /// The first points of one series in a range that are visible at `now`, in order of time, at most `count_max`.
-    pub(crate) fn points(&self, series: SeriesId, range: TimeRange, now: Timestamp, count_max: usize) -> Vec<Point> {
-        let Some(run) = self.runs.get(series.0 as usize) else { return Vec::new() };
-        run.range(range)
-            .filter(|recent| recent.is_visible_at(now))
-            .take(count_max)
-            .map(|recent| recent.to_point(|number| self.units.by_number[number as usize].clone()))
-            .collect()
+    /// Applies one accepted point; `accepted_at` is when its batch was accepted.
+    ///
+    /// A point that was dead on arrival is kept like any other, hidden by its expiry: what it replaces stays replaced
+    /// (S4, S5), here or in what is already stored. Its unit is a number that [`Self::adopt`] gave.
+    pub(crate) fn put(&mut self, series: SeriesId, packed: PackedPoint, accepted_at: Timestamp, tally: &mut Tally) {
+        let run = self.runs.entry(series).or_default();
+        let newest = run.newest();
+        let is_alive = packed.is_visible_at(accepted_at);
+        tally.stored += usize::from(is_alive);
+        tally.dead_on_arrival += usize::from(!is_alive);
+        let newest = newest.map(|newest| newest.time);
+        if newest.is_none_or(|newest| newest < packed.time) {
+            self.run_bytes += run.push(packed);
+            self.points += 1;
+            return;
+        }
+        tally.late += usize::from(is_alive && newest != Some(packed.time));
+        if let Some(old) = run.put_late(packed) {
+            tally.replaced += usize::from(is_alive && old.is_visible_at(accepted_at));
+        } else {
+            self.run_bytes += Run::LATE_BYTES;
+            self.points += 1;
+        }
+    }
+
+    /// Removes the points of one series in a range.
+    pub(crate) fn erase(&mut self, series: SeriesId, range: TimeRange) {
+        let Some(run) = self.runs.get_mut(&series) else { return };
+        let before = run.bytes();
+        self.points -= run.erase(range);
+        self.run_bytes = self.run_bytes + run.bytes() - before;
+        if run.len() == 0 {
+            self.run_bytes -= run.bytes();
+            self.runs.remove(&series);
+        }
+    }
+
+    /// The points of one series in a range, dead or alive, in order of time.
+    pub(crate) fn range(&self, series: SeriesId, range: TimeRange) -> impl Iterator<Item = PackedPoint> {
+        self.runs.get(&series).into_iter().flat_map(move |run| run.range(range))
+    }
+
+    /// Appends to `out` what [`Self::range`] gives first, at most `count_max` points.
+    pub(crate) fn copy_range(&self, series: SeriesId, range: TimeRange, count_max: usize, out: &mut Vec<PackedPoint>) {
+        if let Some(run) = self.runs.get(&series) {
+            run.copy_range(range, count_max, out);
+        }
+    }
+
+    /// Whether there is a point of this series.
+    pub(crate) fn holds(&self, series: SeriesId) -> bool {
+        self.runs.contains_key(&series)
+    }
+
+    /// The series of which there are points, in order.
+    pub(crate) fn series_sorted(&self) -> Vec<SeriesId> {
+        let mut series: Vec<SeriesId> = self.runs.keys().copied().collect();
+        series.sort_unstable();
+        series
+    }
+
+    /// The units that the points name by number.
+    pub(crate) fn units(&self) -> &Arc<Units> {
+        &self.units
+    }
+
+    /// Number of points.
+    pub(crate) fn len(&self) -> usize {
+        self.points
+    }
+
+    /// Whether there is no point.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.points == 0
     }
 
     /// Memory held, in bytes.
     pub(crate) fn bytes(&self) -> usize {
-        self.runs.capacity() * Run::BYTES + self.run_bytes + self.units.bytes
+        table_bytes(self.runs.capacity()) + self.run_bytes + self.units.bytes()
     }
 
     /// The memory that one new point may add, in bytes, apart from the room that a growing run takes ahead.
     pub(crate) const POINT_BYTES: usize = Run::LATE_BYTES;
 
-    /// The memory that one new series adds apart from its points and names, in bytes: its place, in a table that may be
-    /// half empty, and the room for its first points.
-    pub(crate) const SERIES_BYTES: usize = 2 * Run::BYTES + Run::FIRST_BYTES;
-
-    /// The memory that a new unit adds, in bytes: its text, and its places in two tables.
-    pub(crate) fn unit_bytes(unit: &Unit) -> usize {
-        unit.as_str().len() + 6 * size_of::<Unit>()
-    }
+    /// The memory that one new series adds apart from its points and names, in bytes: its place, in a table that has
+    /// just doubled, and the room for its first points.
+    pub(crate) const SERIES_BYTES: usize = (16 * PLACE_BYTES).div_ceil(7) + Run::FIRST_BYTES;
 }
 
-impl Units {
-    fn number_of(&mut self, unit: &Unit) -> u32 {
-        if let Some(&number) = self.numbers.get(unit) {
-            return number;
-        }
-        let number = u32::try_from(self.by_number.len()).expect("head_bytes_max allows fewer units than 2^32");
-        self.bytes += Head::unit_bytes(unit);
-        self.by_number.push(unit.clone());
-        self.numbers.insert(unit.clone(), number);
-        number
-    }
-}
+/// A place in the table of runs, and its byte of control.
+const PLACE_BYTES: usize = size_of::<(SeriesId, Run)>() + 1;
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn memory_counts_runs_points_and_units() {
-        // Goal: what is held is what is counted. Method: one thing more at a time.
-        let mut head = Head::default();
-        let mut tally = Tally::default();
-        let mut grown_by = |series, point: Point| {
-            let before = head.bytes();
-            head.put(SeriesId(series), &point, Timestamp::EPOCH, &mut tally);
-            head.bytes() - before
-        };
-        let point = |millis| Point::new(Timestamp::from_millis(millis), 1);
-        let first = grown_by(2, point(10));
-        assert!(first >= 3 * Run::BYTES + Run::FIRST_BYTES, "{first}: series 0 and 1 have a place too");
-        assert_eq!(grown_by(2, point(11)), 0, "there is room");
-        assert_eq!(grown_by(2, point(5)), Run::LATE_BYTES);
-        assert_eq!(grown_by(2, point(5)), 0, "replaced");
-        let unit = Unit::from("%");
-        assert_eq!(grown_by(2, point(12).with_unit(unit.clone())), Head::unit_bytes(&unit));
-        assert_eq!(grown_by(2, point(13).with_unit(unit)), 0, "the unit is known");
-    }
+/// Memory of a table that holds this many runs before it grows: it keeps an eighth of its places free (a quarter of
+/// the smallest), and their number is a power of two.
+fn table_bytes(capacity: usize) -> usize {
+    if capacity == 0 { 0 } else { (capacity + capacity.div_ceil(7)).next_power_of_two() * PLACE_BYTES }
 }

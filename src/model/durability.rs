@@ -35,6 +35,11 @@ impl Durability {
         }
     }
 
+    /// Whether something has to happen while nobody calls.
+    pub(crate) fn needs_thread(self) -> bool {
+        matches!(self, Self::Interval(_))
+    }
+
     /// Refuses an interval out of range.
     pub(crate) fn check(self) -> Result<()> {
         let (least, most) = (INTERVAL_MILLIS.start(), INTERVAL_MILLIS.end());

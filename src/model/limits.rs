@@ -1,6 +1,8 @@
 //! Every maximum of the engine, each with its reason. Lengths read from disk are held against
 //! these before anything is allocated.
 
+use std::time::Duration;
+
 /// Longest namespace, in bytes. The wire allows 32 characters; embedders get room to spare.
 pub const NAMESPACE_BYTES_MAX: usize = 128;
 
@@ -54,17 +56,105 @@ pub const QUEUE_BYTES_MAX: usize = 64 << 20;
 /// Default memory for recent points, in bytes.
 pub const HEAD_BYTES_MAX_DEFAULT: usize = 256 << 20;
 
+/// Least memory for recent points, in bytes: below, every batch would make segments of its own.
+pub const HEAD_BYTES_MIN: usize = 64 << 10;
+
+/// Heads that may wait to be flushed. Then writers wait, so that memory stays bounded.
+pub const FROZEN_HEADS_MAX: usize = 2;
+
+/// Files of segments that stay open between reads, in all volumes of a process; others are opened for each read. Half of
+/// the descriptors that a process usually has.
+pub const OPEN_SEGMENTS_MAX: usize = 512;
+
+/// Longest time a writer waits for a flush to make room before it is refused with `Overloaded`.
+pub const STALL_MAX: Duration = Duration::from_secs(5);
+
+/// Default time within which expired bytes leave the disk; a tenth of a point's TTL where that is longer.
+pub const RECLAIM_WITHIN_DEFAULT: Duration = Duration::from_secs(3_600);
+
+/// Shortest and longest time within which expired bytes leave the disk: below, files would be too small to be worth
+/// their names.
+pub const RECLAIM_WITHIN: std::ops::RangeInclusive<Duration> =
+    Duration::from_secs(10)..=Duration::from_secs(31 * 86_400);
+
+/// Most days of a partition: a job is bounded by one partition.
+pub const PARTITION_DAYS_MAX: u16 = 366;
+
+/// Default pace of the compactor, in bytes of segments written anew per second: far below what a disk can do, so that
+/// it does not hold up the log.
+pub const COMPACTION_BYTES_PER_SECOND_DEFAULT: u64 = 64 << 20;
+
+/// Slowest pace of the compactor, in bytes per second: below, it would not keep up with anything.
+pub const COMPACTION_BYTES_PER_SECOND_MIN: u64 = 64 << 10;
+
 /// Default cap on series in one volume. Each may cost up to about a kilobyte of memory.
 pub const SERIES_MAX_DEFAULT: usize = 1_000_000;
+
+/// Most points of one chunk: one is decoded in a few microseconds, and twice as many would save a hundredth of the bytes.
+pub const CHUNK_POINTS_MAX: usize = 4_096;
 
 /// Highest sequence that is believed when it is read back: a million batches a second take 146,000 years to reach it.
 pub const SEQUENCE_MAX: u64 = 1 << 62;
 
+/// Highest number of a log file that is believed when it is read back: no volume ever makes as many files.
+pub const LOG_NUMBER_MAX: u64 = 1 << 62;
+
 /// Most series ids that may be skipped because the log's damage took their names.
 pub const SERIES_LOST_MAX: u32 = 1_000_000;
 
+/// Longest copy of what MANIFEST says, in bytes; the file holds two. It is rewritten with each commit, so it has to be
+/// something that a disk takes in a fraction of a second.
+pub const MANIFEST_BYTES_MAX: u64 = 64 << 20;
+
+/// Most segments of one volume: what [`MANIFEST_BYTES_MAX`] has room for, with some to spare. Segments are merged long
+/// before, as a query looks at the list of all.
+pub const SEGMENTS_MAX: usize = 500_000;
+
+/// Most bytes that a segment takes in MANIFEST, if everything about it is as large as it may be; usually it takes 30.
+pub const MANIFEST_SEGMENT_BYTES_MAX: usize = 122;
+
+/// Most deletions that may wait to be carried out before further ones are refused. A reader holds each point against those
+/// of its series, so there must not be many; compaction carries them out and takes them off the list.
+pub const DELETIONS_WAITING_MAX: usize = 10_000;
+
+/// Most deletions that MANIFEST lists: twice [`DELETIONS_WAITING_MAX`], so that what was once admitted always fits.
+pub const DELETIONS_MAX: usize = 2 * DELETIONS_WAITING_MAX;
+
+/// Most series in one block of the stored catalogue: a change rewrites each block that it touches.
+pub const CATALOG_BLOCK_SERIES_MAX: usize = 1_000;
+
+/// Length at which a block of the stored catalogue is divided, in bytes; one series may be longer. The store keeps up to
+/// sixteen blocks together and puts what is longer than 128 KiB into files of its own.
+pub const CATALOG_BLOCK_BYTES_MAX: usize = 7 << 10;
+
+/// Most damaged catalogues that are kept for people to look at. They can be rebuilt, so later ones are thrown away.
+pub const CATALOGS_SET_ASIDE_MAX: usize = 8;
+
 /// Most places of damage that are described one by one when a database is opened.
 pub const DAMAGE_NOTES_MAX: usize = 100;
+
+/// Longest column block of a segment, in bytes: the points of a chunk at 10 bytes each, and room to spare.
+pub const BLOCK_BYTES_MAX: usize = 64 << 10;
+
+/// Longest page of a segment's directory, in bytes: what finding one chunk has to read.
+pub const DIRECTORY_PAGE_BYTES_MAX: usize = 8 << 10;
+
+/// Longest page of series names in a segment, in bytes: a page is closed once it has half of that, and no name is
+/// longer than the other half.
+pub const NAMES_PAGE_BYTES_MAX: usize = 64 << 10;
+
+/// Longest page index of a segment, in bytes. An open segment holds it in memory, some ten times as large; with pages of
+/// 6 KiB it is reached at some 2 GB of directory.
+pub const PAGE_INDEX_BYTES_MAX: usize = 4 << 20;
+
+/// Longest unit table of a segment, in bytes. An open segment holds it in memory.
+pub const UNIT_TABLE_BYTES_MAX: usize = 64 << 20;
+
+/// Most units in one segment: with the tables to find them they take some 100 MB of memory at worst.
+pub const SEGMENT_UNITS_MAX: usize = 1 << 20;
+
+/// Units at which a head is set aside, so that its segments cannot have too many.
+pub const HEAD_UNITS_MAX: usize = SEGMENT_UNITS_MAX / 8;
 
 /// Shortest and longest interval of [`Durability::Interval`](crate::Durability::Interval), in milliseconds.
 pub const INTERVAL_MILLIS: std::ops::RangeInclusive<u64> = 10..=60_000;
@@ -73,3 +163,16 @@ pub const INTERVAL_MILLIS: std::ops::RangeInclusive<u64> = 10..=60_000;
 const _: () = assert!(LOG_FILE_BYTES_MAX > FRAME_PAYLOAD_BYTES_MAX as u64);
 const _: () = assert!(LOG_FILE_BYTES <= LOG_FILE_BYTES_MAX && LOG_FILE_BYTES_MAX <= LOG_BYTES_MAX);
 const _: () = assert!(GROUP_BYTES_MAX < QUEUE_BYTES_MAX);
+// A chunk of numbers that no column form suits still fits its block, and so does a name its page.
+const _: () = assert!(CHUNK_POINTS_MAX * 10 + 1_024 <= BLOCK_BYTES_MAX);
+const _: () = assert!(
+    NAMESPACE_BYTES_MAX
+        + METRIC_BYTES_MAX
+        + DIMENSIONS_MAX * (DIMENSION_NAME_BYTES_MAX + DIMENSION_VALUE_BYTES_MAX + 2)
+        + 64
+        <= NAMES_PAGE_BYTES_MAX / 2
+);
+// A deletion takes 36 bytes in MANIFEST; what is neither segments nor deletions is less than a page.
+const _: () =
+    assert!((SEGMENTS_MAX * MANIFEST_SEGMENT_BYTES_MAX + DELETIONS_MAX * 36 + 4_096) as u64 <= MANIFEST_BYTES_MAX);
+const _: () = assert!(HEAD_UNITS_MAX + BATCH_POINTS_MAX <= SEGMENT_UNITS_MAX);

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use crate::model::limits::EXPIRY_MILLIS_MAX;
 use crate::model::point::{Point, Unit, Value};
 use crate::model::time::Timestamp;
 
@@ -51,6 +52,13 @@ impl PackedPoint {
         Self { time, expires_at: ALWAYS_DEAD, bits: 0, unit: 0, kind: Kind::Shadow }
     }
 
+    /// Whether time and expiry are in range; those of a shadow are not.
+    pub(crate) fn is_storable(&self) -> bool {
+        let expiry = -EXPIRY_MILLIS_MAX..=EXPIRY_MILLIS_MAX;
+        Timestamp::from_millis(self.time).is_storable()
+            && (self.expires_at == NEVER || expiry.contains(&self.expires_at))
+    }
+
     /// Whether it can be read at the moment `now`.
     pub(crate) fn is_visible_at(&self, now: Timestamp) -> bool {
         self.expires_at == NEVER || now.as_millis() < self.expires_at
@@ -80,6 +88,15 @@ pub(crate) struct Units {
     bytes: usize,
 }
 
+// Equal lists have equal tables beside them.
+impl PartialEq for Units {
+    fn eq(&self, other: &Self) -> bool {
+        self.by_number == other.by_number
+    }
+}
+
+impl Eq for Units {}
+
 impl Units {
     /// The number of a unit, given to it now if it is new.
     pub(crate) fn number_of(&mut self, unit: &Unit) -> u32 {
@@ -91,6 +108,11 @@ impl Units {
         self.by_number.push(unit.clone());
         self.numbers.insert(unit.clone(), number);
         number
+    }
+
+    /// The number of a unit, if it has one.
+    pub(crate) fn find(&self, unit: &Unit) -> Option<u32> {
+        self.numbers.get(unit).copied()
     }
 
     /// The unit with a number that [`Self::number_of`] gave.

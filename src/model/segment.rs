@@ -3,7 +3,7 @@
 use crate::model::durability::Sequence;
 use crate::model::packed::{ALWAYS_DEAD, NEVER, PackedPoint};
 use crate::model::series::SeriesId;
-use crate::model::time::TimeRange;
+use crate::model::time::{TimeRange, Timestamp};
 
 /// Milliseconds of a day.
 const DAY_MILLIS: i64 = 86_400_000;
@@ -58,7 +58,7 @@ impl ExpiryClass {
 /// A segment as the manifest lists it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct SegmentMeta {
-    /// Number of its file; never given twice.
+    /// Number of its file: no two segments that were ever true have the same.
     pub(crate) number: u64,
     pub(crate) partition: Partition,
     pub(crate) role: Role,
@@ -78,7 +78,7 @@ pub(crate) struct SegmentMeta {
 }
 
 /// How the points of a segment stand to those of others.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(crate) enum Role {
     /// No other plain segment of the partition holds a point at the same series and time. All points are of one class.
     Plain(ExpiryClass),
@@ -112,6 +112,8 @@ pub(crate) struct Deletion {
     pub(crate) series: SeriesId,
     pub(crate) range: TimeRange,
     pub(crate) sequence: Sequence,
+    /// When it was asked for.
+    pub(crate) at: Timestamp,
 }
 
 impl Deletion {
@@ -138,7 +140,7 @@ const _: () = assert!(ALWAYS_DEAD < NEVER);
 mod tests {
     use super::*;
     use crate::model::point::Point;
-    use crate::model::time::{Timestamp, Ttl};
+    use crate::model::time::Ttl;
 
     const HOUR: i64 = 3_600_000;
 
@@ -168,8 +170,10 @@ mod tests {
     #[test]
     fn a_deletion_hides_what_came_before_it_and_nothing_else() {
         let range = TimeRange::new(Timestamp::from_millis(10), Timestamp::from_millis(20));
-        let deletion = Deletion { series: SeriesId(1), range, sequence: Sequence(5) };
+        let deletion = Deletion { series: SeriesId(1), range, sequence: Sequence(5), at: Timestamp::EPOCH };
         assert!(deletion.hides(Sequence(4), 10) && deletion.hides(Sequence(0), 19));
-        assert!(!deletion.hides(Sequence(5), 10) && !deletion.hides(Sequence(4), 9) && !deletion.hides(Sequence(4), 20));
+        assert!(
+            !deletion.hides(Sequence(5), 10) && !deletion.hides(Sequence(4), 9) && !deletion.hides(Sequence(4), 20)
+        );
     }
 }

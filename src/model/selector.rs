@@ -46,6 +46,11 @@ impl Selector {
         self
     }
 
+    /// Namespace and metric, as far as they are asked for: what narrows a search in key order.
+    pub(crate) fn asked_name(&self) -> (Option<&str>, Option<&str>) {
+        (self.namespace.as_deref(), self.metric.as_deref())
+    }
+
     /// Whether the series is selected.
     pub fn matches(&self, key: &SeriesKey) -> bool {
         self.namespace.as_deref().is_none_or(|namespace| namespace == key.namespace())

@@ -2,8 +2,8 @@
 
 use std::cmp::Ordering;
 use std::fmt;
-use std::hash::{Hash, Hasher};
-use std::sync::Arc;
+use std::hash::{BuildHasher, Hash, Hasher, RandomState};
+use std::sync::{Arc, LazyLock};
 
 use crate::error::{Error, Result};
 use crate::model::limits::{
@@ -41,6 +41,8 @@ struct Parts {
     dimensions: Box<[Dimension]>,
     /// Positions in `dimensions`, ordered by name.
     by_name: Box<[u8]>,
+    /// Hash of the identity, computed once: a name is looked up far more often than it is made.
+    hash: u64,
 }
 
 impl SeriesKey {
@@ -79,12 +81,9 @@ impl SeriesKey {
             let name = &given[usize::from(pair[0])].name;
             return Err(Error::invalid(format!("the dimension {name:?} is given twice")));
         }
-        Ok(Self(Arc::new(Parts {
-            namespace,
-            metric,
-            dimensions: given.into_boxed_slice(),
-            by_name: by_name.into_boxed_slice(),
-        })))
+        let by_name = by_name.into_boxed_slice();
+        let hash = hash_of(&namespace, &metric, by_name.iter().map(|&position| &given[usize::from(position)]));
+        Ok(Self(Arc::new(Parts { namespace, metric, dimensions: given.into_boxed_slice(), by_name, hash })))
     }
 
     /// The namespace, `service.item` on the wire.
@@ -134,9 +133,25 @@ fn check(what: &str, text: Box<str>, bytes_max: usize) -> Result<Box<str>> {
     }
 }
 
+/// Names come from outside, so their hash has a seed that nobody outside knows.
+static HASH_SEED: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+
+fn hash_of<'a>(namespace: &str, metric: &str, sorted: impl Iterator<Item = &'a Dimension>) -> u64 {
+    let mut hasher = HASH_SEED.build_hasher();
+    namespace.hash(&mut hasher);
+    metric.hash(&mut hasher);
+    sorted.for_each(|dimension| dimension.hash(&mut hasher));
+    hasher.finish()
+}
+
 impl PartialEq for SeriesKey {
     fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0) || self.cmp(other) == Ordering::Equal
+        let (one, two) = (&*self.0, &*other.0);
+        Arc::ptr_eq(&self.0, &other.0)
+            || one.hash == two.hash
+                && one.metric == two.metric
+                && one.namespace == two.namespace
+                && self.sorted().eq(other.sorted())
     }
 }
 
@@ -144,11 +159,7 @@ impl Eq for SeriesKey {}
 
 impl Hash for SeriesKey {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.0.namespace.hash(state);
-        self.0.metric.hash(state);
-        for dimension in self.sorted() {
-            dimension.hash(state);
-        }
+        state.write_u64(self.0.hash);
     }
 }
 
@@ -185,7 +196,7 @@ impl fmt::Debug for SeriesKey {
 }
 
 /// A series' number inside one volume, given in the order of first appearance.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub(crate) struct SeriesId(pub(crate) u32);
 
 #[cfg(test)]

@@ -7,6 +7,9 @@ mod reader;
 mod scan;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod trim_tests;
+mod verify;
 mod writer;
 
 pub(crate) use format::Payload;

@@ -12,16 +12,16 @@ use crate::model::durability::Sequence;
 use crate::wal::format::{FILE_HEADER_BYTES, Kind, Payload, encode_file_header, put_frame};
 use crate::wal::{Replay, Wal, replay};
 
-const LINEAGE: [u8; 16] = [7; 16];
-const DIR: &str = "v";
+pub(super) const LINEAGE: [u8; 16] = [7; 16];
+pub(super) const DIR: &str = "v";
 
-fn payload(sequence: u64) -> Vec<u8> {
+pub(super) fn payload(sequence: u64) -> Vec<u8> {
     // A few lengths, none of them aligned, all with a content of their own.
     let len = 5 + usize::try_from(sequence % 4).expect("small") * 13;
     (0..len).map(|at| u8::try_from((sequence % 1_000 * 31 + at as u64) % 251).expect("below 251")).collect()
 }
 
-fn path(number: u64) -> PathBuf {
+pub(super) fn path(number: u64) -> PathBuf {
     Path::new(DIR).join(layout::WAL).join(layout::log_name(number))
 }
 
@@ -30,13 +30,13 @@ fn new_log(disk: &FaultyDisk, file_bytes: u64) -> Wal {
     Wal::new(Arc::new(disk.clone()), Path::new(DIR), LINEAGE, file_bytes, &empty)
 }
 
-fn append(wal: &mut Wal, sequence: u64) {
+pub(super) fn append(wal: &mut Wal, sequence: u64) {
     let payload = Payload::new(payload(sequence)).expect("short");
     wal.append([(Sequence(sequence), &payload)].into_iter()).expect("a sound disk");
 }
 
 /// A log of `batches` batches, each synced, in files of `file_bytes`; closed if `close`.
-fn written(batches: u64, file_bytes: u64, close: bool) -> FaultyDisk {
+pub(super) fn written(batches: u64, file_bytes: u64, close: bool) -> FaultyDisk {
     let disk = FaultyDisk::default();
     disk.create_dir_all(&Path::new(DIR).join(layout::WAL)).expect("a sound disk");
     let mut wal = new_log(&disk, file_bytes);
@@ -52,8 +52,13 @@ fn written(batches: u64, file_bytes: u64, close: bool) -> FaultyDisk {
 
 /// Replays; gives the sequences that came back, each checked to be exactly what was written.
 fn read(disk: &FaultyDisk, strict: bool) -> Result<(Vec<u64>, Replay)> {
+    read_from(disk, 0, 0, strict)
+}
+
+/// The same of what is not stored elsewhere.
+pub(super) fn read_from(disk: &FaultyDisk, from: u64, floor: u64, strict: bool) -> Result<(Vec<u64>, Replay)> {
     let mut sequences = Vec::new();
-    let replay = replay(disk, Path::new(DIR), LINEAGE, strict, &mut |sequence, bytes| {
+    let replay = replay(disk, Path::new(DIR), LINEAGE, Sequence(from), floor, strict, &mut |sequence, bytes| {
         assert_eq!(bytes, payload(sequence.0), "a wrong value came back for batch {sequence}");
         sequences.push(sequence.0);
         Ok(())
@@ -62,7 +67,7 @@ fn read(disk: &FaultyDisk, strict: bool) -> Result<(Vec<u64>, Replay)> {
     Ok((sequences, replay))
 }
 
-fn quarantined(disk: &FaultyDisk) -> Vec<String> {
+pub(super) fn quarantined(disk: &FaultyDisk) -> Vec<String> {
     disk.list(&Path::new(DIR).join(layout::QUARANTINE)).unwrap_or_default()
 }
 

@@ -1,4 +1,5 @@
-//! Appending to the log: one write for a group of frames, syncs, rotation and sealing.
+//! Appending to the log: one write for a group of frames, syncs, rotation, sealing, and removal of what is stored
+//! elsewhere.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,8 +9,9 @@ use crate::env::disk::{Disk, DiskFile, temporary};
 use crate::env::layout;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::durability::Sequence;
-use crate::wal::Replay;
 use crate::wal::format::{FILE_HEADER_BYTES, Kind, Payload, SEAL_BYTES, empty_payload, encode_file_header, put_frame};
+use crate::wal::reader::{CompleteFile, Replay};
+use crate::wal::verify::LogCheck;
 
 /// The writing end of the log.
 ///
@@ -23,8 +25,8 @@ pub(crate) struct Wal {
     /// Length to which files are laid out.
     file_bytes: u64,
     next_number: u64,
-    /// Bytes in files that are complete.
-    sealed_bytes: u64,
+    /// In order, those of earlier runs among them.
+    complete: Vec<CompleteFile>,
     /// The file of this run; made by the first write, so that a full disk does not keep the store from opening.
     file: Option<LogFile>,
     last: Sequence,
@@ -33,10 +35,15 @@ pub(crate) struct Wal {
     buffer: Vec<u8>,
 }
 
+const READ_ONLY: &str = "read-only after an I/O error, open the database anew";
+
 enum State {
     Open,
     /// A file that a crash left open could not be written anew, so nothing may be written behind it.
     Unmended(Error),
+    /// Another part of the volume failed, so nothing more is accepted. The log is sound: what it holds is still made
+    /// durable and sealed.
+    Poisoned(Error),
     /// A sync failed. What the system still shows of the file may exist in memory only (Rebello et al., "Can
     /// Applications Recover from fsync Failures?", ATC 2020), so it is neither synced nor written again.
     Failed(Error),
@@ -69,7 +76,7 @@ impl Wal {
             lineage,
             file_bytes,
             next_number: replay.next_number,
-            sealed_bytes: replay.bytes,
+            complete: replay.files.clone(),
             file: None,
             last: replay.last,
             state,
@@ -103,7 +110,9 @@ impl Wal {
 
     /// Makes everything appended so far durable.
     pub(crate) fn sync(&mut self) -> Result<()> {
-        self.check_open()?;
+        if !matches!(self.state, State::Poisoned(_)) {
+            self.check_open()?;
+        }
         let Some(file) = self.file.as_mut().filter(|file| file.durable < file.end) else { return Ok(()) };
         match file.file.sync() {
             Ok(()) => {
@@ -114,10 +123,63 @@ impl Wal {
         }
     }
 
+    /// Sees to it that everything appended so far lies in complete, durable files; gives the highest number of these.
+    /// The next append makes a new file.
+    pub(crate) fn rotate(&mut self) -> Result<u64> {
+        self.check_open()?;
+        self.seal()?;
+        Ok(self.next_number - 1)
+    }
+
+    /// Removes complete files with a number below `floor`. IMPORTANT: what they hold is durable elsewhere, and so is
+    /// this floor, from which replay will start.
+    ///
+    /// # Errors
+    /// None is final. A file that could not be removed still counts, until the next call or the next replay removes
+    /// it. A folder that could not be synced is no error: replay skips what comes back.
+    pub(crate) fn trim(&mut self, floor: u64) -> Result<()> {
+        if self.complete.iter().all(|file| file.number >= floor) {
+            return Ok(());
+        }
+        self.check_open()?;
+        let first_kept = self.file.as_ref().map_or(self.next_number, |file| file.number);
+        assert!(floor <= first_kept, "only what lies in complete files is stored elsewhere");
+        let mut is_changed = false;
+        let mut failed = None;
+        self.complete.retain(|file| {
+            if file.number >= floor {
+                return true;
+            }
+            let path = self.dir.join(layout::log_name(file.number));
+            match self.disk.remove(&path) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    failed.get_or_insert_with(|| Error::io(format_args!("remove {}", path.display()), error));
+                    true
+                }
+                _ => {
+                    is_changed = true;
+                    false
+                }
+            }
+        });
+        if is_changed && let Err(error) = self.disk.sync_dir(&self.dir) {
+            tracing::warn!(%error, "log files that were removed may come back until the next open");
+        }
+        failed.map_or(Ok(()), Err)
+    }
+
+    /// Refuses appends from now on, as another part of the volume has failed for good. What was appended can still be
+    /// synced, and is sealed by [`Wal::close`]; no file is removed any more.
+    pub(crate) fn poison(&mut self, cause: &Error) {
+        if matches!(self.state, State::Open) {
+            self.state = State::Poisoned(Error::because(ErrorKind::Failed, READ_ONLY, cause));
+        }
+    }
+
     /// Completes the log: everything durable, the open file sealed. Nothing can be appended afterwards.
     pub(crate) fn close(&mut self) -> Result<()> {
         let sealed = match &self.state {
-            State::Open => self.seal(),
+            State::Open | State::Poisoned(_) => self.seal(),
             State::Failed(error) => return Err(error.clone()),
             State::Unmended(_) | State::Closed => Ok(()),
         };
@@ -130,13 +192,28 @@ impl Wal {
 
     /// Bytes of log on disk that a restart would have to replay.
     pub(crate) fn bytes(&self) -> u64 {
-        self.sealed_bytes + self.file.as_ref().map_or(0, |file| file.end)
+        let complete: u64 = self.complete.iter().map(|file| file.bytes).sum();
+        complete + self.file.as_ref().map_or(0, |file| file.end)
+    }
+
+    /// Why nothing is written any more, if something failed for good.
+    pub(crate) fn failure(&self) -> Option<Error> {
+        match &self.state {
+            State::Unmended(error) | State::Poisoned(error) | State::Failed(error) => Some(error.clone()),
+            State::Open | State::Closed => None,
+        }
+    }
+
+    /// The complete files, to be read without holding the log.
+    pub(crate) fn check(&self) -> LogCheck {
+        let (disk, dir, files) = (self.disk.clone(), self.dir.clone(), self.complete.clone());
+        LogCheck { disk, dir, lineage: self.lineage, files }
     }
 
     fn check_open(&self) -> Result<()> {
         match &self.state {
             State::Open => Ok(()),
-            State::Unmended(error) | State::Failed(error) => Err(error.clone()),
+            State::Unmended(error) | State::Poisoned(error) | State::Failed(error) => Err(error.clone()),
             State::Closed => Err(Error::new(ErrorKind::Closed, "the database is closed")),
         }
     }
@@ -164,12 +241,12 @@ impl Wal {
             return Err(self.cut_back("seal", error));
         }
         file.end += SEAL_BYTES;
-        let end = file.end;
-        if let Err(error) = file.file.truncate(end) {
+        let complete = CompleteFile { number: file.number, bytes: file.end };
+        if let Err(error) = file.file.truncate(complete.bytes) {
             return Err(self.fail("cut", error));
         }
         self.sync()?;
-        self.sealed_bytes += end;
+        self.complete.push(complete);
         self.file = None;
         Ok(())
     }
@@ -221,8 +298,7 @@ impl Wal {
     fn fail(&mut self, what: &str, error: std::io::Error) -> Error {
         let cause = Error::io(format_args!("{what} {}", self.path()), error);
         tracing::error!(error = %cause, "the log failed: no more writes until the database is opened anew");
-        let read_only = "read-only after an I/O error, open the database anew";
-        self.state = State::Failed(Error::because(ErrorKind::Failed, read_only, &cause));
+        self.state = State::Failed(Error::because(ErrorKind::Failed, READ_ONLY, &cause));
         Error::because(ErrorKind::Unknown, "whether the batch was stored is not known", &cause)
     }
 

@@ -3,9 +3,11 @@
 mod contract;
 mod embedded;
 mod end_to_end;
+mod fixture;
 mod full_disk;
 mod harness;
 mod import;
 mod kill;
+mod names;
 mod readback;
 mod serve;

@@ -1,7 +1,9 @@
 //! A batch's payload: lossless to the bit, pinned by golden bytes, and deaf to what no encoder writes.
 
 use super::*;
+use crate::codec::entry::Entry;
 use crate::model::limits::{EXPIRY_MILLIS_MAX, TIMESTAMP_MILLIS_MAX};
+use crate::model::point::Value;
 use crate::model::time::Ttl;
 use proptest::prelude::*;
 
@@ -35,17 +37,15 @@ proptest! {
     fn batches_come_back_to_the_bit(
         accepted_at in any::<i64>(),
         points in prop::collection::vec((0_u32..9, point()), 0..40),
-        names in prop::collection::vec("[a-z]{1,4}", 0..3),
+        names in prop::collection::vec((0..u32::MAX, "[a-z]{1,4}"), 0..5),
     ) {
-        // Goal: lossless for any value, time, expiry and unit. Method: encode and decode.
-        let new_series = names.iter().map(|name| SeriesKey::new("A.B", &**name, [("h", "x")]).expect("valid"));
-        let batch = LogBatch {
-            accepted_at: Timestamp::from_millis(accepted_at),
-            first_new: SeriesId(7),
-            new_series: new_series.collect(),
-            points: points.into_iter().map(|(series, point)| (SeriesId(series), point)).collect(),
-        };
-        prop_assert_eq!(LogBatch::decode(&batch.encode()), Ok(batch));
+        // Goal: lossless for any value, time, expiry and unit, and ids in any order. Method: encode and decode.
+        let named = names.iter().map(|(series, name)| (SeriesId(*series), key(name))).collect();
+        let given = points.iter().map(|(series, point)| (SeriesId(*series), point));
+        let batch = LogBatch::new(Timestamp::from_millis(accepted_at), named, given);
+        let back = batch.points.iter().map(|(series, point)| (series.0, point.unpack(&batch.units).expect("no shadow")));
+        prop_assert_eq!(back.collect::<Vec<_>>(), points);
+        prop_assert_eq!(Entry::decode(&batch.encode()), Ok(Entry::Points(batch)));
     }
 
     #[test]
@@ -59,30 +59,27 @@ proptest! {
             let at = at.index(bytes.len());
             bytes[at] ^= bits;
         }
-        let _answer = LogBatch::decode(&bytes);
-        let _answer = LogBatch::decode(&bytes[..keep.index(bytes.len())]);
+        let _answer = Entry::decode(&bytes);
+        let _answer = Entry::decode(&bytes[..keep.index(bytes.len())]);
     }
+}
+
+fn key(name: &str) -> SeriesKey {
+    SeriesKey::new("A.B", name, [("h", "x")]).expect("valid")
 }
 
 fn sample() -> LogBatch {
     let point = |secs, value| Point::new(Timestamp::from_secs(secs), value).with_ttl(Ttl::from_secs(60)).with_unit("%");
-    LogBatch {
-        accepted_at: Timestamp::from_secs(1),
-        first_new: SeriesId(0),
-        new_series: vec![SeriesKey::new("A.B", "m", [("h", "x")]).expect("valid")],
-        points: vec![
-            (SeriesId(0), point(1, Value::Float(60.0))),
-            (SeriesId(0), point(2, Value::Int(70))),
-            (SeriesId(1), point(2, Value::Float(0.5))),
-        ],
-    }
+    let points = [point(1, Value::Float(60.0)), point(2, Value::Int(70)), point(2, Value::Float(0.5))];
+    let series = [0, 0, 1].map(SeriesId);
+    LogBatch::new(Timestamp::from_secs(1), vec![(SeriesId(0), key("m"))], series.into_iter().zip(&points))
 }
 
 #[test]
 fn golden_bytes_of_a_batch() {
     // Goal: the encoding on disk never changes; docs/format.md explains these bytes.
-    let record = record::encode_series(&sample().new_series[0]);
-    let mut golden = vec![1, 0xd0, 0x0f, 0, 1, u8::try_from(record.len()).expect("short")];
+    let record = record::encode_series(&key("m"));
+    let mut golden = vec![1, 0xd0, 0x0f, 1, 0, u8::try_from(record.len()).expect("short")];
     golden.extend(&record);
     golden.extend([1, 1, b'%', 3]);
     // Next series, time 1,000, TTL 60,000, unit 1, whole float 60.
@@ -97,44 +94,60 @@ fn golden_bytes_of_a_batch() {
 #[test]
 fn what_no_encoder_writes_is_refused() {
     // Goal: each rule of the format bites. Method: a sound payload with one thing changed.
-    let sound = LogBatch { new_series: Vec::new(), ..sample() };
+    let sound = LogBatch { named: Vec::new(), ..sample() };
     let refuse = |change: &dyn Fn(&mut LogBatch)| {
         let mut batch = sound.clone();
         change(&mut batch);
-        LogBatch::decode(&batch.encode()).expect_err("refused").0
+        Entry::decode(&batch.encode()).expect_err("refused").0
     };
     assert_eq!(refuse(&|batch| batch.points[0].0 = SeriesId(u32::MAX)), "a series id is out of range");
-    assert_eq!(refuse(&|batch| batch.first_new = SeriesId(u32::MAX)), "a series id is out of range");
-    let late = Timestamp::from_millis(TIMESTAMP_MILLIS_MAX + 1);
+    let named = |series| move |batch: &mut LogBatch| batch.named = vec![(SeriesId(series), key("m"))];
+    assert_eq!(refuse(&named(u32::MAX)), "a series id is out of range");
+    let many = |batch: &mut LogBatch| batch.named = vec![(SeriesId(1), key("m")); BATCH_POINTS_MAX + 1];
+    assert_eq!(refuse(&many), "there are more names than a batch may have points");
+    let late = TIMESTAMP_MILLIS_MAX + 1;
     assert_eq!(refuse(&|batch| batch.points[0].1.time = late), "a point's time is out of range");
-    assert_eq!(refuse(&|batch| batch.points[0].1.unit = Some("x".repeat(129).into())), "a unit is too long");
-    let many = |batch: &mut LogBatch| batch.points = vec![batch.points[0].clone(); BATCH_POINTS_MAX + 1];
+    let long = |batch: &mut LogBatch| {
+        batch.units = Units::default();
+        batch.units.number_of(&"x".repeat(129).into());
+    };
+    assert_eq!(refuse(&long), "a unit is too long");
+    assert_eq!(refuse(&|batch| batch.points[0].1.unit = 2), "a point's unit is not in the list");
+    let many = |batch: &mut LogBatch| batch.points = vec![batch.points[0]; BATCH_POINTS_MAX + 1];
     assert_eq!(refuse(&many), "there are more points than a batch may have");
     let payload = sound.encode();
     let with = |at: usize, byte: u8| {
         let mut bytes = payload.clone();
         bytes[at] = byte;
-        LogBatch::decode(&bytes).expect_err("refused").0
+        Entry::decode(&bytes).expect_err("refused").0
     };
-    assert_eq!(with(0, 2), "the payload's version is unknown");
-    // Behind version, time, first id, no series, one unit of one byte, and the number of points.
-    let tag = 9;
+    // Behind kind, time, no series, one unit of one byte, and the number of points.
+    let tag = 8;
     assert_eq!(with(tag, payload[tag] | UNUSED), "a point's tag is unknown");
     assert_eq!(with(tag, payload[tag] | VALUE_MASK), "a point's tag is unknown");
     assert_eq!(with(tag, payload[tag] | SERIES_MASK), "a point's tag is unknown");
     let longer = [&payload[..], &[0]].concat();
-    assert_eq!(LogBatch::decode(&longer).expect_err("refused").0, "there are bytes behind the last point");
+    assert_eq!(Entry::decode(&longer).expect_err("refused").0, "there are bytes behind the last point");
+}
+
+#[test]
+fn series_with_consecutive_ids_are_named_for_a_byte_beside_their_record() {
+    // Goal: naming known series anew in each generation of the log is cheap. Method: one name more, and its record.
+    let named = |ids: &[u32]| LogBatch { named: ids.iter().map(|id| (SeriesId(*id), key("m"))).collect(), ..sample() };
+    let record = record::encode_series(&key("m")).len();
+    let grown = |more: &[u32], less: &[u32]| named(more).encode().len() - named(less).encode().len() - record - 1;
+    assert_eq!(grown(&[900_000, 900_001, 900_002], &[900_000, 900_001]), 1);
+    assert_eq!(grown(&[900_000, 900_003], &[900_000]), 1);
+    assert_eq!(grown(&[900_000, 3], &[900_000]), 3, "ids in any order can be named");
 }
 
 #[test]
 fn a_known_series_of_a_scrape_takes_three_bytes() {
     // Goal: a point that shares time, TTL and unit with its neighbour costs tag and value only.
-    let point = |series| (SeriesId(series), Point::new(Timestamp::from_secs(1_795_281_677), 55.0));
-    let batch = |count| LogBatch {
-        accepted_at: Timestamp::EPOCH,
-        first_new: SeriesId(0),
-        new_series: Vec::new(),
-        points: (0..count).map(point).collect(),
+    let point = Point::new(Timestamp::from_secs(1_795_281_677), 55.0);
+    let batch = |count: u32| {
+        let series: Vec<SeriesId> = (0..count).map(SeriesId).collect();
+        LogBatch::new(Timestamp::EPOCH, Vec::new(), series.into_iter().zip(std::iter::repeat_n(&point, count as usize)))
     };
     assert!(batch(101).encode().len() - batch(1).encode().len() <= 3 * 100);
 }

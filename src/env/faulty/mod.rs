@@ -31,8 +31,10 @@ pub(crate) enum Trouble {
     Stop,
     /// The operation fails once. A write is short; a sync drops what it should have written.
     Fail(io::ErrorKind),
-    /// The operation and every later one that writes or syncs fails.
+    /// The operation and every later one of its kind fails.
     FailForEver(io::ErrorKind),
+    /// From this operation on there is no room for more bytes or names; removing, renaming and syncing go on.
+    Full,
 }
 
 /// The disk. Clones are the same disk.
@@ -47,6 +49,9 @@ struct State {
     unsynced_names: Vec<NameOp>,
     operations: u64,
     fault: Option<Fault>,
+    reads: u64,
+    read_fault: Option<Fault>,
+    free_bytes: Option<u64>,
     stopped: bool,
     locked: BTreeSet<PathBuf>,
 }
@@ -56,6 +61,28 @@ impl FaultyDisk {
     pub(crate) fn with_fault(self, fault: Fault) -> Self {
         self.0.lock().fault = Some(fault);
         self
+    }
+
+    /// A disk on which reading goes wrong. Reads are counted apart from what writes.
+    pub(crate) fn with_read_fault(self, fault: Fault) -> Self {
+        self.0.lock().read_fault = Some(fault);
+        self
+    }
+
+    /// From now on nothing goes wrong.
+    pub(crate) fn heal(&self) {
+        let mut state = self.0.lock();
+        (state.fault, state.read_fault) = (None, None);
+    }
+
+    /// What the disk says that it has room for; nothing is held to it.
+    pub(crate) fn set_free_bytes(&self, bytes: u64) {
+        self.0.lock().free_bytes = Some(bytes);
+    }
+
+    /// Calls so far that open, list or read.
+    pub(crate) fn reads(&self) -> u64 {
+        self.0.lock().reads
     }
 
     /// Operations so far that write, rename, remove or sync.
@@ -75,7 +102,6 @@ impl FaultyDisk {
             Image::Subset(seed) | Image::Reordered(seed) => seed,
             Image::Nothing | Image::All => 0,
         });
-        let inodes = state.inodes.iter().map(|inode| inode.after_power_cut(image, &mut dice)).collect();
         let mut ops = state.unsynced_names.clone();
         match image {
             Image::Nothing => ops.clear(),
@@ -96,6 +122,11 @@ impl FaultyDisk {
         // A name in a folder that is not there cannot be reached.
         let (dirs, here) = (names.dirs.clone(), |path: &Path| parent(path) == Path::new("."));
         names.files.retain(|path, _| here(path) || dirs.contains(parent(path)));
+        let reachable: BTreeSet<usize> = names.files.values().copied().collect();
+        let mut left = |(number, inode): (usize, &Inode)| {
+            if reachable.contains(&number) { inode.after_power_cut(image, &mut dice) } else { Inode::default() }
+        };
+        let inodes = state.inodes.iter().enumerate().map(&mut left).collect();
         let state = State { inodes, durable_names: names.clone(), names, ..State::default() };
         Self(Arc::new(Mutex::new(state)))
     }
@@ -109,9 +140,23 @@ impl FaultyDisk {
         inode.durable.clone_from(&inode.content);
     }
 
-    /// What the end of a process does: its locks are free, and what it wrote stays in the cache.
-    pub(crate) fn release_locks(&self) {
-        self.0.lock().locked.clear();
+    /// What the next process finds after the last one was killed: its locks are free, and what it wrote is in the cache.
+    /// Nothing that is left of that process reaches the disk any more.
+    pub(crate) fn after_kill(&self) -> Self {
+        let mut state = std::mem::replace(&mut *self.0.lock(), State { stopped: true, ..State::default() });
+        state.locked.clear();
+        Self(Arc::new(Mutex::new(state)))
+    }
+
+    /// The power goes now: every later operation is refused.
+    pub(crate) fn stop(&self) {
+        self.0.lock().stopped = true;
+    }
+
+    /// All files, with their lengths.
+    pub(crate) fn files(&self) -> Vec<(PathBuf, usize)> {
+        let state = self.0.lock();
+        state.names.files.iter().map(|(path, number)| (path.clone(), state.inodes[*number].content.len())).collect()
     }
 
     /// Removes a file behind everybody's back.
@@ -131,7 +176,7 @@ enum Fate {
 }
 
 impl State {
-    fn step(&mut self) -> Fate {
+    fn step(&mut self, takes_space: bool) -> Fate {
         self.operations += 1;
         if self.stopped {
             return Fate::Failed(io::Error::other("the power is gone"));
@@ -143,12 +188,24 @@ impl State {
             }
             Some(Fault { at, what: Trouble::Fail(kind) }) if self.operations == at => Fate::Failed(kind.into()),
             Some(Fault { at, what: Trouble::FailForEver(kind) }) if self.operations >= at => Fate::Failed(kind.into()),
+            Some(Fault { at, what: Trouble::Full }) if takes_space && self.operations >= at => {
+                Fate::Failed(io::ErrorKind::StorageFull.into())
+            }
             _ => Fate::Done,
         }
     }
 
+    fn read_step(&mut self) -> io::Result<()> {
+        self.reads += 1;
+        match self.read_fault {
+            Some(Fault { at, what: Trouble::Fail(kind) }) if self.reads == at => Err(kind.into()),
+            Some(Fault { at, what: Trouble::FailForEver(kind) }) if self.reads >= at => Err(kind.into()),
+            _ => Ok(()),
+        }
+    }
+
     fn rename_names(&mut self, op: NameOp) -> io::Result<()> {
-        match self.step() {
+        match self.step(matches!(op, NameOp::Link(..) | NameOp::Dir(_))) {
             Fate::Failed(error) => return Err(error),
             Fate::Unheard(error) => {
                 op.clone().apply(&mut self.names);
@@ -163,8 +220,8 @@ impl State {
     }
 
     fn change(&mut self, number: usize, op: ContentOp) -> io::Result<()> {
-        let fate = self.step();
-        let inode = &mut self.inodes[number];
+        let fate = self.step(matches!(op, ContentOp::Write { .. }));
+        let inode = self.inodes.get_mut(number).ok_or_else(gone)?;
         match fate {
             Fate::Done => {
                 inode.change(op);
@@ -184,8 +241,8 @@ impl State {
     }
 
     fn sync(&mut self, number: usize) -> io::Result<()> {
-        let fate = self.step();
-        let Inode { durable, unsynced, dropped, .. } = &mut self.inodes[number];
+        let fate = self.step(false);
+        let Inode { durable, unsynced, dropped, .. } = self.inodes.get_mut(number).ok_or_else(gone)?;
         match fate {
             Fate::Done => {
                 unsynced.drain(..).for_each(|op| op.apply(durable));
@@ -200,6 +257,11 @@ impl State {
     }
 }
 
+/// The error of what belongs to a process that was killed.
+fn gone() -> io::Error {
+    io::Error::other("the process is gone")
+}
+
 impl Disk for FaultyDisk {
     fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
         let mut state = self.0.lock();
@@ -210,19 +272,22 @@ impl Disk for FaultyDisk {
     }
 
     fn read(&self, path: &Path, _bytes_max: u64) -> io::Result<Vec<u8>> {
-        let state = self.0.lock();
+        let mut state = self.0.lock();
+        state.read_step()?;
         let number = state.names.files.get(path).ok_or_else(|| not_found(path))?;
         Ok(state.inodes[*number].content.clone())
     }
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn DiskRead>> {
-        let state = self.0.lock();
+        let mut state = self.0.lock();
+        state.read_step()?;
         let number = *state.names.files.get(path).ok_or_else(|| not_found(path))?;
         Ok(Box::new(FaultyFile { disk: self.clone(), number }))
     }
 
     fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
-        let state = self.0.lock();
+        let mut state = self.0.lock();
+        state.read_step()?;
         if !state.names.dirs.contains(dir) {
             return Err(not_found(dir));
         }
@@ -245,12 +310,12 @@ impl Disk for FaultyDisk {
     }
 
     fn free_bytes(&self, _dir: &Path) -> io::Result<u64> {
-        Ok(u64::MAX)
+        Ok(self.0.lock().free_bytes.unwrap_or(u64::MAX))
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         let mut state = self.0.lock();
-        match state.step() {
+        match state.step(false) {
             Fate::Failed(error) | Fate::Unheard(error) => return Err(error),
             Fate::Done => {}
         }
@@ -296,7 +361,7 @@ impl DiskFile for FaultyFile {
 
     fn allocate(&mut self, len: u64) -> io::Result<()> {
         let mut state = self.disk.0.lock();
-        let offset = state.inodes[self.number].content.len() as u64;
+        let offset = state.inodes.get(self.number).ok_or_else(gone)?.content.len() as u64;
         let zeros = vec![0; usize::try_from(len.saturating_sub(offset)).expect("a test's file fits memory")];
         state.change(self.number, ContentOp::Write { offset, bytes: zeros })
     }
@@ -313,10 +378,14 @@ impl DiskFile for FaultyFile {
 
 impl DiskRead for FaultyFile {
     fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<()> {
-        copy_out(&self.disk.0.lock().inodes[self.number].content, bytes, offset)
+        let mut state = self.disk.0.lock();
+        state.read_step()?;
+        copy_out(&state.inodes.get(self.number).ok_or_else(gone)?.content, bytes, offset)
     }
 
     fn len(&self) -> io::Result<u64> {
-        Ok(self.disk.0.lock().inodes[self.number].content.len() as u64)
+        let mut state = self.disk.0.lock();
+        state.read_step()?;
+        Ok(state.inodes.get(self.number).ok_or_else(gone)?.content.len() as u64)
     }
 }

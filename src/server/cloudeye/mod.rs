@@ -24,11 +24,14 @@ use tokio::sync::Semaphore;
 
 use self::answer::{Answer, AnswerRoom};
 pub(super) use self::error::{Code, Refusal};
-use self::query::{ANSWER_POINTS_MAX, Question};
+use self::query::Question;
 use super::profile::Profile;
 use super::projects::{ProjectId, Projects};
 use crate::env::clock::Clock;
 use crate::model::batch::Receipt;
+
+/// Beside an answer that lacks what could not be read: how many pieces of it.
+const INCOMPLETE: HeaderName = HeaderName::from_static("x-ebbtide-incomplete");
 
 /// Most requests that use a database at a time, each on a thread of its own. So many writers share one sync; further
 /// requests are refused with 429 instead of waiting in memory.
@@ -119,13 +122,20 @@ async fn query_points(
         let db = eye.projects.open_existing(&project)?;
         // Only now: opening may take long, and whoever waits for it should not hold room for an answer.
         let room = Handle::current().block_on(eye.answer_room.reserve())?;
-        let body = match db {
-            // One more than an answer may have, so that too many are noticed.
-            Some(db) => question.answer(db.first_points(&question.series, question.range, ANSWER_POINTS_MAX + 1)),
-            None => question.answer(std::iter::empty()),
-        }?;
+        let (body, missing) = match db {
+            Some(db) => {
+                let mut points = db.points(&question.series, question.range)?;
+                (question.answer(&mut points)?, points.missing().len())
+            }
+            None => (question.answer(std::iter::empty())?, 0),
+        };
         let body = Answer::new(body, room).into_body();
-        Ok(([(CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response())
+        let mut response = ([(CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response();
+        if missing > 0 {
+            // What is there is answered; how many pieces of it could not be read is said beside it.
+            response.headers_mut().insert(INCOMPLETE, HeaderValue::from(missing));
+        }
+        Ok(response)
     })
     .await
 }

@@ -1,0 +1,214 @@
+//! Ingest of W1 beside the floors of this machine: `null` resolves each point's name and drops the point, `rawlog`
+//! also appends 20 bytes for it to one file by buffered writes.
+//!
+//! One writer, batches of 10,000, each point with its full name: the names that a store keeps are equal to those that
+//! arrive but not the same objects in memory, as if each had been read from a request. The clock runs in write calls only: input is made
+//! ahead, a bounded piece at a time. It is read after the last acknowledgement, and again after everything acknowledged
+//! has left memory for its final files. What a store does in the background while input is made is not on that clock,
+//! so the last column gives the rate by the clock on the wall. The three take turns within one run, since a machine's
+//! figures drift; what holds is the ratio. `EBBTIDE_POINTS` asks for fewer points.
+#![allow(clippy::disallowed_methods, reason = "a bench measures real time and writes a file of its own")]
+#![allow(clippy::cast_precision_loss, reason = "rates are printed with a few digits")]
+
+#[path = "workloads/devops.rs"]
+mod devops;
+mod support;
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::hash::{Hash, Hasher};
+use std::io::{BufWriter, Write};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use ebbtide::{Db, Durability, Maintenance, SeriesKey, Value, WriteBatch};
+
+use devops::{Devops, SERIES, coin};
+
+const POINTS: usize = 8_640_000;
+const BATCH: usize = 10_000;
+/// Batches that are made ahead: about 13 MB.
+const PIECE: usize = 20;
+const ROUNDS: usize = 3;
+/// What Ebbtide must reach of rawlog's rate.
+const BAR: f64 = 0.35;
+
+const ROWS: [(&str, &str); 3] =
+    [("null", "nothing is kept"), ("rawlog", "buffered, never synced"), ("ebbtide", "buffered")];
+
+enum Store {
+    Null { ids: Ids, sum: f64 },
+    RawLog { ids: Ids, file: BufWriter<File> },
+    Ebbtide { db: Db, refusals: u64 },
+}
+
+impl Store {
+    fn open(row: &str, folder: &Path) -> Self {
+        match row {
+            "null" => Self::Null { ids: Ids::default(), sum: 0.0 },
+            "rawlog" => {
+                let file = File::create(folder.join("points")).expect("the folder is writable");
+                Self::RawLog { ids: Ids::default(), file: BufWriter::with_capacity(1 << 20, file) }
+            }
+            _ => {
+                let builder = Db::builder(folder).durability(Durability::Buffered);
+                let db = builder.partition_days(1).maintenance(Maintenance::Background).open();
+                Self::Ebbtide { db: db.expect("a fresh folder opens"), refusals: 0 }
+            }
+        }
+    }
+
+    fn write(&mut self, batch: &WriteBatch) {
+        match self {
+            Self::Null { ids, sum } => {
+                for (key, point) in batch.iter() {
+                    *sum += float(point.value) + f64::from(id(ids, key));
+                }
+            }
+            Self::RawLog { ids, file } => {
+                for (key, point) in batch.iter() {
+                    let mut record = [0; 20];
+                    record[..4].copy_from_slice(&id(ids, key).to_le_bytes());
+                    record[4..12].copy_from_slice(&point.time.as_millis().to_le_bytes());
+                    record[12..].copy_from_slice(&float(point.value).to_le_bytes());
+                    file.write_all(&record).expect("the file takes it");
+                }
+                // The batch is acknowledged once the operating system has it, as Ebbtide's is.
+                file.flush().expect("the file takes it");
+            }
+            Self::Ebbtide { db, refusals } => {
+                let receipt = support::write(db, batch, refusals);
+                assert_eq!((receipt.stored, receipt.late), (batch.len(), 0));
+            }
+        }
+    }
+
+    fn flush(&self) {
+        if let Self::Ebbtide { db, .. } = self {
+            db.flush().expect("the store flushes");
+        }
+    }
+
+    /// Ends the store; gives how often a write had to be offered again.
+    fn end(self) -> u64 {
+        match self {
+            Self::Null { sum, .. } => {
+                std::hint::black_box(sum);
+                0
+            }
+            Self::RawLog { .. } => 0,
+            Self::Ebbtide { db, refusals } => {
+                db.close().expect("the store closes");
+                refusals
+            }
+        }
+    }
+}
+
+/// Numbers by name, as anybody would keep them: the standard library's map, which hashes the texts at each look-up.
+type Ids = HashMap<Name, u32>;
+
+#[derive(PartialEq, Eq)]
+struct Name(SeriesKey);
+
+impl Hash for Name {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.namespace().hash(state);
+        self.0.metric().hash(state);
+        self.0.dimensions().hash(state);
+    }
+}
+
+fn id(ids: &mut Ids, key: &SeriesKey) -> u32 {
+    let next = u32::try_from(ids.len()).expect("a thousand series");
+    *ids.entry(Name(key.clone())).or_insert(next)
+}
+
+fn float(value: Value) -> f64 {
+    match value {
+        Value::Float(float) => float,
+        Value::Int(int) => int as f64,
+    }
+}
+
+/// Points a second up to three moments.
+#[derive(Clone, Copy)]
+struct Rates {
+    acknowledged: f64,
+    flushed: f64,
+    wall: f64,
+}
+
+fn ingest(row: &str, points: usize) -> Rates {
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("the build folder is writable");
+    // The names of the first scrape, which a store keeps, are none of those that come later.
+    let first = Devops::new(SERIES, coin).take(SERIES);
+    let later = Devops::new(SERIES, coin).skip(SERIES);
+    let mut input = first.chain(later).take(points).map(|(_, key, point)| (key, point));
+    let mut store = Store::open(row, folder.path());
+    let start = Instant::now();
+    let mut writing = Duration::ZERO;
+    loop {
+        let piece: Vec<WriteBatch> = (0..PIECE).map(|_| input.by_ref().take(BATCH).collect()).collect();
+        let clock = Instant::now();
+        piece.iter().filter(|batch| !batch.is_empty()).for_each(|batch| store.write(batch));
+        writing += clock.elapsed();
+        if piece.last().is_some_and(WriteBatch::is_empty) {
+            break;
+        }
+    }
+    let clock = Instant::now();
+    store.flush();
+    let (flushing, wall) = (clock.elapsed(), start.elapsed());
+    let refusals = store.end();
+    if refusals > 0 {
+        println!("  {row}: writes were told {refusals} times to come back later");
+    }
+    let rate = |taken: Duration| points as f64 / taken.as_secs_f64() / 1e6;
+    Rates { acknowledged: rate(writing), flushed: rate(writing + flushing), wall: rate(wall) }
+}
+
+/// The median over the rounds, of a rate or of a ratio within a round.
+fn median(rounds: impl Iterator<Item = f64>) -> f64 {
+    let mut rates: Vec<f64> = rounds.collect();
+    rates.sort_by(f64::total_cmp);
+    rates[rates.len() / 2]
+}
+
+fn main() {
+    if !support::asked_for() {
+        return;
+    }
+    let points = support::points_max(POINTS);
+    println!("W1, {points} points, batches of {BATCH}, one writer, {ROUNDS} rounds, million points a second\n");
+    let mut rounds: [Vec<Rates>; ROWS.len()] = [const { Vec::new() }; ROWS.len()];
+    for round in 1..=ROUNDS {
+        for ((row, _), rates) in ROWS.iter().zip(&mut rounds) {
+            let measured = ingest(row, points);
+            let Rates { acknowledged, flushed, wall } = measured;
+            println!("round {round} {row:<8} {acknowledged:6.2} acknowledged {flushed:6.2} flushed {wall:6.2} wall");
+            rates.push(measured);
+        }
+    }
+
+    let [_, floor, ebbtide] = &rounds;
+    let to_floor = |rates: &[Rates], of: fn(&Rates) -> f64| {
+        median(rates.iter().zip(floor).map(|(rates, floor)| of(rates) / floor.acknowledged))
+    };
+    println!("\nMedians; ratios are medians of each round's own ratio.\n");
+    println!("| store | durability | acknowledged | to rawlog | flushed | to rawlog | wall, input included |");
+    println!("| --- | --- | --- | --- | --- | --- | --- |");
+    for ((row, durability), rates) in ROWS.iter().zip(&rounds) {
+        println!(
+            "| {row} | {durability} | {:.2} | {:.2} | {:.2} | {:.2} | {:.2} |",
+            median(rates.iter().map(|rates| rates.acknowledged)),
+            to_floor(rates, |rates| rates.acknowledged),
+            median(rates.iter().map(|rates| rates.flushed)),
+            to_floor(rates, |rates| rates.flushed),
+            median(rates.iter().map(|rates| rates.wall)),
+        );
+    }
+    let reached = to_floor(ebbtide, |rates| rates.flushed);
+    let verdict = if reached >= BAR { "reached" } else { "MISSED" };
+    println!("\nthe bar, {BAR} of rawlog with the flush included, is {verdict}: {reached:.2}");
+}

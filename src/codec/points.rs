@@ -1,0 +1,318 @@
+//! A chunk: points of one series as columns, and back. What all points share is kept in the chunk's shape instead.
+//! The layout is docs/format.md, "Chunks and blocks".
+
+#[cfg(test)]
+mod tests;
+
+use crate::codec::{Malformed, floats, ints, times};
+use crate::model::limits::{CHUNK_POINTS_MAX, EXPIRY_MILLIS_MAX, TIMESTAMP_MILLIS_MAX};
+use crate::model::packed::{ALWAYS_DEAD, Kind, NEVER, PackedPoint};
+
+/// A column of a chunk. The numbers are positions in [`Columns`] and the order on disk.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Column {
+    Times,
+    Kinds,
+    Ints,
+    Floats,
+    Expiries,
+    Units,
+}
+
+impl Column {
+    pub(crate) const ALL: [Self; 6] = [Self::Times, Self::Kinds, Self::Ints, Self::Floats, Self::Expiries, Self::Units];
+}
+
+/// The bytes of each column; those that the shape does not have are empty.
+pub(crate) type Columns = [Vec<u8>; Column::ALL.len()];
+
+/// What must be known of a chunk to read its columns.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Shape {
+    pub(crate) count: u32,
+    pub(crate) ints: u32,
+    /// What is neither an integer nor a float is a shadow.
+    pub(crate) floats: u32,
+    /// First and last time, in ms.
+    pub(crate) first: i64,
+    pub(crate) last: i64,
+    /// Whether all points are equally far from the next.
+    pub(crate) even: bool,
+    pub(crate) expiry: Expiry,
+    pub(crate) unit: UnitOf,
+}
+
+/// When points other than shadows expire.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Expiry {
+    /// None ever does.
+    Never,
+    /// All of them this many ms after their times; only where there are no shadows.
+    After(i64),
+    /// Each at its own time, of which these are the earliest and the latest.
+    Column { min: i64, max: i64 },
+}
+
+/// The unit of points other than shadows, numbered as in [`PackedPoint::unit`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum UnitOf {
+    All(u32),
+    Column,
+}
+
+/// Never, as a distance from a time: no other expiry is as far from any time.
+const NEVER_AFTER: i64 = i64::MAX;
+
+// The kinds in their column.
+const INT: i64 = 0;
+const FLOAT: i64 = 1;
+const SHADOW: i64 = 2;
+
+impl Shape {
+    /// The shape of points in ascending order of time, of which there is at least one.
+    pub(crate) fn of(points: &[PackedPoint]) -> Self {
+        let (start, end) = (points[0], points[points.len() - 1]);
+        assert!(points.len() <= CHUNK_POINTS_MAX, "a chunk is cut before it is encoded");
+        let number_of = |kind| points.iter().filter(|point| point.kind == kind).count();
+        let small = |count| u32::try_from(count).expect("a chunk is small");
+        let step = points.get(1).map_or(0, |second| second.time - start.time);
+        Self {
+            count: small(points.len()),
+            ints: small(number_of(Kind::Int)),
+            floats: small(number_of(Kind::Float)),
+            first: start.time,
+            last: end.time,
+            even: points.windows(2).all(|pair| pair[1].time - pair[0].time == step),
+            expiry: Expiry::of(points),
+            unit: UnitOf::of(points),
+        }
+    }
+
+    /// Whether there are two kinds of points, or shadows.
+    pub(crate) fn is_mixed(&self) -> bool {
+        self.ints != self.count && self.floats != self.count
+    }
+
+    /// How many points are no shadows.
+    fn valued(&self) -> u32 {
+        self.ints + self.floats
+    }
+
+    /// Number of entries in a column; 0 for one that is not there.
+    pub(crate) fn len_of(&self, column: Column) -> u32 {
+        let if_there = |there, len| if there { len } else { 0 };
+        match column {
+            Column::Times => if_there(!self.even, self.count),
+            Column::Kinds => if_there(self.is_mixed(), self.count),
+            Column::Ints => self.ints,
+            Column::Floats => self.floats,
+            Column::Expiries => if_there(matches!(self.expiry, Expiry::Column { .. }), self.valued()),
+            Column::Units => if_there(self.unit == UnitOf::Column, self.valued()),
+        }
+    }
+
+    /// Earliest and latest expiry, of shadows too.
+    pub(crate) fn expiries(&self) -> (i64, i64) {
+        let (min, max) = match self.expiry {
+            _ if self.valued() == 0 => (ALWAYS_DEAD, ALWAYS_DEAD),
+            Expiry::Never => (NEVER, NEVER),
+            Expiry::After(ttl) => (self.first + ttl, self.last + ttl),
+            Expiry::Column { min, max } => (min, max),
+        };
+        (if self.valued() < self.count { ALWAYS_DEAD } else { min }, max)
+    }
+
+    /// Refuses what no chunk can be. Everything else here relies on it.
+    pub(crate) fn check(&self) -> Result<(), Malformed> {
+        let times = -TIMESTAMP_MILLIS_MAX..=TIMESTAMP_MILLIS_MAX;
+        let in_range = |expiry: i64| (-EXPIRY_MILLIS_MAX..=EXPIRY_MILLIS_MAX).contains(&expiry);
+        let valued = u64::from(self.ints) + u64::from(self.floats);
+        if self.count == 0 || self.count as usize > CHUNK_POINTS_MAX || valued > u64::from(self.count) {
+            return Err(Malformed("a chunk's number of points is out of range"));
+        }
+        if !times.contains(&self.first) || !times.contains(&self.last) || self.last - self.first < self.steps() {
+            return Err(Malformed("a chunk's times are out of range"));
+        }
+        if self.even && self.last - self.first != self.steps() * self.step() {
+            return Err(Malformed("a chunk's times are not even"));
+        }
+        let sound = match self.expiry {
+            Expiry::Never => true,
+            Expiry::After(ttl) => {
+                let ends = (self.first.checked_add(ttl), self.last.checked_add(ttl));
+                valued == u64::from(self.count) && [ends.0, ends.1].iter().all(|end| end.is_some_and(in_range))
+            }
+            Expiry::Column { min, max } => valued > 0 && min <= max && in_range(min) && (in_range(max) || max == NEVER),
+        };
+        if sound { Ok(()) } else { Err(Malformed("a chunk's expiry is out of range")) }
+    }
+
+    fn steps(&self) -> i64 {
+        i64::from(self.count) - 1
+    }
+
+    /// Distance between two points, if they are evenly spaced.
+    fn step(&self) -> i64 {
+        (self.last - self.first) / self.steps().max(1)
+    }
+}
+
+impl Expiry {
+    fn of(points: &[PackedPoint]) -> Self {
+        let mut living = valued(points);
+        let Some(start) = living.next() else { return Self::Never };
+        let after = after(start);
+        if living.all(|point| self::after(point) == after) {
+            if after == NEVER_AFTER {
+                return Self::Never;
+            }
+            if points.iter().all(|point| point.kind != Kind::Shadow) {
+                return Self::After(after);
+            }
+        }
+        let (min, max) = valued(points)
+            .fold((NEVER, ALWAYS_DEAD), |(min, max), point| (min.min(point.expires_at), max.max(point.expires_at)));
+        Self::Column { min, max }
+    }
+}
+
+impl UnitOf {
+    fn of(points: &[PackedPoint]) -> Self {
+        let mut units = valued(points).map(|point| point.unit);
+        let first = units.next().unwrap_or(0);
+        if units.all(|unit| unit == first) { Self::All(first) } else { Self::Column }
+    }
+}
+
+fn valued(points: &[PackedPoint]) -> impl Iterator<Item = &PackedPoint> {
+    points.iter().filter(|point| point.kind != Kind::Shadow)
+}
+
+/// Distance from a point's time to its expiry.
+fn after(point: &PackedPoint) -> i64 {
+    // Times and expiries of stored points are within 2^54 of 1970, see `limits`.
+    if point.expires_at == NEVER { NEVER_AFTER } else { point.expires_at - point.time }
+}
+
+/// Appends the columns of points of this shape to empty ones.
+pub(crate) fn encode(shape: &Shape, points: &[PackedPoint], columns: &mut Columns) {
+    let mut numbers = Vec::with_capacity(points.len());
+    for column in Column::ALL {
+        let out = &mut columns[column as usize];
+        out.clear();
+        if shape.len_of(column) == 0 {
+            continue;
+        }
+        numbers.clear();
+        match column {
+            Column::Times => numbers.extend(points.iter().map(|point| point.time)),
+            Column::Kinds => numbers.extend(points.iter().map(|point| match point.kind {
+                Kind::Int => INT,
+                Kind::Float => FLOAT,
+                Kind::Shadow => SHADOW,
+            })),
+            Column::Ints => {
+                let of_kind = points.iter().filter(|point| point.kind == Kind::Int);
+                numbers.extend(of_kind.map(|point| point.bits.cast_signed()));
+            }
+            Column::Floats => {
+                let of_kind = points.iter().filter(|point| point.kind == Kind::Float);
+                floats::encode(&of_kind.map(|point| point.bits).collect::<Vec<u64>>(), out);
+                continue;
+            }
+            Column::Expiries => numbers.extend(valued(points).map(after)),
+            Column::Units => numbers.extend(valued(points).map(|point| i64::from(point.unit))),
+        }
+        match column {
+            Column::Times => times::encode(&numbers, out),
+            _ => ints::encode(&numbers, out),
+        }
+    }
+}
+
+/// Appends the points of a chunk whose shape was checked. After an error some of them may have been appended.
+pub(crate) fn decode(shape: &Shape, columns: &Columns, out: &mut Vec<PackedPoint>) -> Result<(), Malformed> {
+    let numbers = |column: Column| -> Result<Vec<i64>, Malformed> {
+        let len = shape.len_of(column) as usize;
+        let mut numbers = Vec::with_capacity(len);
+        match column {
+            _ if len == 0 => {}
+            Column::Times => times::decode(&columns[column as usize], len, &mut numbers)?,
+            _ => ints::decode(&columns[column as usize], len, &mut numbers)?,
+        }
+        Ok(numbers)
+    };
+    let mut bits = Vec::with_capacity(shape.floats as usize);
+    if shape.floats > 0 {
+        floats::decode(&columns[Column::Floats as usize], shape.floats as usize, &mut bits)?;
+    }
+    let times = if shape.even {
+        (0..i64::from(shape.count)).map(|at| shape.first + at * shape.step()).collect()
+    } else {
+        numbers(Column::Times)?
+    };
+    check_times(shape, &times)?;
+    let kinds = numbers(Column::Kinds)?;
+    if !kinds.is_empty() {
+        check_kinds(shape, &kinds)?;
+    }
+    let only = if shape.ints > 0 { Kind::Int } else { Kind::Float };
+    let mut ints = numbers(Column::Ints)?.into_iter();
+    let mut floats = bits.into_iter();
+    let mut expiries = numbers(Column::Expiries)?.into_iter();
+    let mut units = numbers(Column::Units)?.into_iter();
+    out.reserve(times.len());
+    for (at, &time) in times.iter().enumerate() {
+        let kind = match kinds.get(at) {
+            None => only,
+            Some(&INT) => Kind::Int,
+            Some(&FLOAT) => Kind::Float,
+            Some(_) => {
+                out.push(PackedPoint::shadow(time));
+                continue;
+            }
+        };
+        let value = if kind == Kind::Int { ints.next().map(i64::cast_unsigned) } else { floats.next() };
+        let expires_at = match shape.expiry {
+            Expiry::Never => NEVER,
+            Expiry::After(ttl) => time + ttl,
+            Expiry::Column { min, max } => {
+                let expiry = match expiries.next() {
+                    Some(NEVER_AFTER) => Some(NEVER),
+                    other => other.and_then(|after| time.checked_add(after)),
+                };
+                expiry.filter(|expiry| (min..=max).contains(expiry)).ok_or(Malformed("an expiry is out of range"))?
+            }
+        };
+        let unit = match shape.unit {
+            UnitOf::All(unit) => unit,
+            UnitOf::Column => {
+                let unit = units.next().and_then(|unit| u32::try_from(unit).ok());
+                unit.ok_or(Malformed("a unit's number is out of range"))?
+            }
+        };
+        let bits = value.ok_or(Malformed("a column is too short"))?;
+        out.push(PackedPoint { time, expires_at, bits, unit, kind });
+    }
+    Ok(())
+}
+
+fn check_times(shape: &Shape, times: &[i64]) -> Result<(), Malformed> {
+    let at_ends = times.first() == Some(&shape.first) && times.last() == Some(&shape.last);
+    if at_ends && times.is_sorted_by(|a, b| a < b) {
+        Ok(())
+    } else {
+        Err(Malformed("the times of a chunk are out of order"))
+    }
+}
+
+fn check_kinds(shape: &Shape, kinds: &[i64]) -> Result<(), Malformed> {
+    let number_of = |kind| kinds.iter().filter(|&&each| each == kind).count();
+    let numbers = [number_of(INT), number_of(FLOAT)];
+    let is_known = kinds.iter().all(|kind| (INT..=SHADOW).contains(kind));
+    if is_known && numbers == [shape.ints as usize, shape.floats as usize] {
+        Ok(())
+    } else {
+        Err(Malformed("the kinds of a chunk's points are not those of its entry"))
+    }
+}

@@ -1,0 +1,263 @@
+//! The compactor: carries out what `plan` says, one job at a time. A job reads segments and writes others; the one
+//! commit at its end makes the change true.
+
+use std::collections::{HashMap, HashSet};
+use std::iter::Peekable;
+use std::sync::Arc;
+
+use crate::engine::Engine;
+use crate::engine::cursor::{Cursor, Filter, Source};
+use crate::engine::output::{Facts, Output};
+use crate::engine::plan::{Circumstances, Job, Reason, plan};
+use crate::engine::queue::Work;
+use crate::engine::shelf::{Shelf, Slot};
+use crate::error::{Error, ErrorKind, Result};
+use crate::manifest::Edit;
+use crate::model::packed::PackedPoint;
+use crate::model::segment::{Deletion, ExpiryClass, Role};
+use crate::model::series::{SeriesId, SeriesKey};
+use crate::model::time::Timestamp;
+use crate::segment::{Chunk, Directory};
+
+/// A segment that is being read from its first series to its last.
+struct Input {
+    slot: Arc<Slot>,
+    chunks: Peekable<Directory>,
+}
+
+impl Engine {
+    /// Does what is due: flushes a head that is old, frees what is dead, merges what is small.
+    pub(crate) fn maintain(&self) -> Result<()> {
+        self.flush_due()?;
+        while self.compact_one(false)? {}
+        self.forget_series()
+    }
+
+    /// Flushes, and merges everything that may be merged.
+    pub(crate) fn compact(&self) -> Result<()> {
+        self.flush()?;
+        while self.compact_one(true)? {}
+        self.forget_series()
+    }
+
+    /// Does the most urgent job; whether there was one.
+    pub(super) fn compact_one(&self, is_eager: bool) -> Result<bool> {
+        let _turn = self.compacting.lock();
+        self.check_open()?;
+        self.bury_unread();
+        let shelf = self.view.read().shelf.clone();
+        let now = self.guard.confirmed();
+        let damaged = shelf.slots().iter().filter(|slot| slot.damage().is_some()).map(|slot| slot.meta.number);
+        let damaged = damaged.chain(self.avoided.lock().iter().copied()).collect();
+        let free_bytes = self.disk.free_bytes(&self.dir).unwrap_or(u64::MAX);
+        let about = Circumstances {
+            now: now.as_millis(),
+            reclaim_within: self.settings.reclaim_millis(),
+            partition_days: self.format.partition_days,
+            free_bytes,
+            damaged: &damaged,
+            is_eager,
+        };
+        let Some(job) = plan(&shelf.version, &about) else {
+            self.troubles.note_compaction(None);
+            return Ok(false);
+        };
+        let done = self.run(&job, shelf, now);
+        self.troubles.note_compaction(done.as_ref().err());
+        self.bury_unread();
+        done.map(|()| true)
+    }
+
+    fn run(&self, job: &Job, shelf: Arc<Shelf>, now: Timestamp) -> Result<()> {
+        tracing::debug!(?job, "a compaction starts");
+        let (inputs, reason) = match job {
+            Job::Drop(numbers) => {
+                let edit = Edit { remove: numbers.clone(), ..Edit::default() };
+                drop(shelf);
+                return self.commit_edit(edit, now);
+            }
+            Job::Merge(numbers, reason) | Job::Fold(numbers, reason) => (numbers, *reason),
+        };
+        let role = match job {
+            Job::Merge(numbers, _) => shelf.slot(numbers[0]).map(|slot| slot.meta.role),
+            Job::Drop(_) | Job::Fold(..) => None,
+        };
+        match self.rewrite(inputs, role, &shelf, now) {
+            Ok(add) => {
+                drop(shelf);
+                self.counters.note_rewritten(add.iter().map(|meta| meta.bytes).sum(), reason == Reason::Expiry);
+                self.commit_edit(Edit { add, remove: inputs.clone(), ..Edit::default() }, now)
+            }
+            // It has been noted: the next plan leaves the damaged segment alone.
+            Err(error) if error.kind() == ErrorKind::Corruption => Ok(()),
+            Err(error) if error.kind() == ErrorKind::Overloaded => {
+                tracing::warn!(%error, "segments are left as they are");
+                self.avoided.lock().extend(inputs);
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Writes segments anew: all under one role, or as plain ones of the classes that their points belong to.
+    fn rewrite(
+        &self,
+        numbers: &[u64],
+        role: Option<Role>,
+        shelf: &Shelf,
+        now: Timestamp,
+    ) -> Result<Vec<crate::model::segment::SegmentMeta>> {
+        let mut inputs: Vec<Input> = Vec::new();
+        for number in numbers {
+            let slot = shelf.slot(*number).expect("a plan names what is there").clone();
+            let chunks = slot.file().map_err(|error| slot.note(&error))?.directory().peekable();
+            inputs.push(Input { slot, chunks });
+        }
+        // What was written last wins: overrides before what they override, the newest first.
+        inputs.sort_by_key(|input| {
+            let meta = &input.slot.meta;
+            (meta.role != Role::Override, std::cmp::Reverse(meta.newest), meta.number)
+        });
+        let newest = inputs.iter().map(|input| input.slot.meta.newest).max().unwrap_or_default();
+        // Only what is durable is carried out for good.
+        let facts = Facts { newest, erased: shelf.version.flushed };
+        let deletions = by_series(&shelf.version.deletions);
+        let mut output = self.output();
+        while let Some(id) = next_series(&mut inputs)? {
+            let key = self.key_of(id, &inputs)?;
+            let filter = Filter::new((i64::MIN, i64::MAX), deletions.get(&id).cloned().unwrap_or_default());
+            let mut sources = Vec::new();
+            let mut bytes = 0;
+            for input in &mut inputs {
+                let chunks = chunks_of(input, id)?;
+                let points: u64 = chunks.iter().map(|chunk| u64::from(chunk.count())).sum();
+                bytes += points * input.slot.meta.bytes / input.slot.meta.points.max(1);
+                // A source without chunks keeps its place, so that a source's number says where its units are.
+                sources.push(Source::segment(input.slot.clone(), chunks, filter.clone()));
+            }
+            self.copy(Cursor::new(sources), (id, &key), role, facts, now, &mut output)?;
+            self.pace.spend(bytes)?;
+        }
+        output.finish()
+    }
+
+    /// Copies one series, without what is dead and hides nothing.
+    fn copy(
+        &self,
+        mut cursor: Cursor,
+        (id, key): (SeriesId, &SeriesKey),
+        role: Option<Role>,
+        facts: Facts,
+        now: Timestamp,
+        output: &mut Output<'_>,
+    ) -> Result<()> {
+        let days = self.format.partition_days;
+        while let Some(next) = cursor.next() {
+            let (point, source) = next?;
+            let point = match (point.is_visible_at(now), role) {
+                (true, _) => point,
+                // It still hides what lies beneath.
+                (false, Some(Role::Override)) => PackedPoint::shadow(point.time),
+                (false, _) => continue,
+            };
+            let partition = crate::model::segment::Partition::of(point.time, days);
+            let class = || Role::Plain(ExpiryClass::of(&point, self.settings.reclaim_millis()));
+            let role = role.unwrap_or_else(class);
+            output.push((partition, role), facts, (id, key), point, (source, cursor.units(source)))?;
+        }
+        Ok(())
+    }
+
+    /// The name of a series, from the catalogue or else from the segments themselves.
+    fn key_of(&self, id: SeriesId, inputs: &[Input]) -> Result<SeriesKey> {
+        if let Some(key) = self.view.read().catalog.key(id) {
+            return Ok(key.clone());
+        }
+        for input in inputs {
+            let names = input.slot.file()?.names().map_err(|error| input.slot.note(&error))?;
+            if let Some((_, key)) = names.into_iter().find(|(named, _)| *named == id) {
+                return Ok(key);
+            }
+        }
+        let slot = &inputs[0].slot;
+        let number = slot.meta.number;
+        Err(slot.note(&Error::corrupt(format!("segment {number} holds series {} without a name", id.0))))
+    }
+
+    /// Lets go of series that have no byte left, in segments or in the log.
+    pub(super) fn forget_series(&self) -> Result<()> {
+        // No flush in between: what is in no segment now gets into none before it is forgotten.
+        let _turn = self.flushing.lock();
+        self.check_open()?;
+        if !self.counters.take_has_dropped() {
+            return Ok(());
+        }
+        // Looked over again if this does not come to its end.
+        self.forget_unnamed().inspect_err(|_| self.counters.note_dropped())
+    }
+
+    fn forget_unnamed(&self) -> Result<()> {
+        let shelf = self.view.read().shelf.clone();
+        let mut named: HashSet<SeriesId> = HashSet::new();
+        for slot in shelf.slots() {
+            // What cannot be read may name any series.
+            let Ok(ids) = slot.file().and_then(|file| file.series_ids()) else {
+                self.counters.note_dropped();
+                return Ok(());
+            };
+            named.extend(ids);
+        }
+        drop(shelf);
+        let gone: Vec<(SeriesId, SeriesKey)> = {
+            let view = self.view.read();
+            let is_unnamed = |id: &SeriesId| !named.contains(id) && !view.holds_recent(*id);
+            let (gone, waiting): (Vec<_>, Vec<_>) =
+                (view.catalog.iter()).filter(|(id, ..)| is_unnamed(id)).partition(|(id, ..)| view.is_forgettable(*id));
+            if !waiting.is_empty() {
+                // The log names them. It goes with the next flush.
+                self.counters.note_waiting();
+            }
+            gone.into_iter().map(|(id, key, _)| (id, key.clone())).collect()
+        };
+        if gone.is_empty() {
+            return Ok(());
+        }
+        let mut writer = self.writer.lock();
+        let ticket = writer.enqueue_turn(Work::Forget(gone.iter().map(|(id, _)| *id).collect()))?;
+        self.take_turns(writer, ticket)?;
+        let removed: Vec<SeriesKey> = self.forgotten.lock().drain(..).map(|(_, key)| key).collect();
+        tracing::debug!(series = removed.len(), "series without a byte are forgotten");
+        let committed = self.commit_change(Edit::default(), &removed, self.guard.confirmed());
+        committed.inspect_err(|error| self.troubles.note_compaction(Some(error)))
+    }
+}
+
+fn by_series(deletions: &[Deletion]) -> HashMap<SeriesId, Arc<[Deletion]>> {
+    let mut lists: HashMap<SeriesId, Vec<Deletion>> = HashMap::new();
+    for deletion in deletions {
+        lists.entry(deletion.series).or_default().push(*deletion);
+    }
+    lists.into_iter().map(|(id, list)| (id, list.into())).collect()
+}
+
+/// The lowest series that any input has yet to give.
+fn next_series(inputs: &mut [Input]) -> Result<Option<SeriesId>> {
+    let mut lowest = None;
+    for input in inputs {
+        match input.chunks.peek() {
+            None => {}
+            Some(Ok(chunk)) => lowest = Some(lowest.map_or(chunk.series, |lowest: SeriesId| lowest.min(chunk.series))),
+            Some(Err(error)) => return Err(input.slot.note(error)),
+        }
+    }
+    Ok(lowest)
+}
+
+/// All chunks of a series in an input, which stands before them.
+fn chunks_of(input: &mut Input, id: SeriesId) -> Result<Vec<Chunk>> {
+    let mut chunks = Vec::new();
+    while let Some(chunk) = input.chunks.next_if(|chunk| !matches!(chunk, Ok(chunk) if chunk.series != id)) {
+        chunks.push(chunk.map_err(|error| input.slot.note(&error))?);
+    }
+    Ok(chunks)
+}

@@ -1,0 +1,299 @@
+//! Flushing: what is in a frozen head becomes segments, one per partition and expiry class, made true by one commit of
+//! the manifest. The log goes only after it.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+
+use crate::engine::Engine;
+use crate::engine::cursor::{Cursor, Filter, Source};
+use crate::engine::output::{Facts, Output};
+use crate::engine::queue::Work;
+use crate::engine::settings::Maintenance;
+use crate::engine::shelf::Shelf;
+use crate::engine::view::Frozen;
+use crate::error::{Error, Result};
+use crate::manifest::{Edit, Flushed};
+use crate::model::limits::{FROZEN_HEADS_MAX, HEAD_UNITS_MAX};
+use crate::model::packed::PackedPoint;
+use crate::model::segment::{ExpiryClass, Partition, Role};
+use crate::model::series::{SeriesId, SeriesKey};
+use crate::model::time::{TimeRange, Timestamp};
+
+/// Files that one flush writes at the same time.
+const OUTPUTS_MAX: usize = 32;
+/// A head is set aside when it takes this part of its memory, or its log this part of the log's bound: the active one,
+/// two frozen ones and what waits in the queue fit together.
+const HEAD_PART: usize = 4;
+
+/// What a flush works from.
+struct Flush<'a> {
+    engine: &'a Engine,
+    frozen: &'a Frozen,
+    shelf: &'a Shelf,
+    keys: HashMap<SeriesId, SeriesKey>,
+    /// Series of which a segment could not be read: it is not looked into again, so that every pass over their points
+    /// comes to the same end.
+    unknown: RefCell<HashSet<(Partition, SeriesId)>>,
+    /// What has expired by now is not written.
+    now: Timestamp,
+}
+
+impl Engine {
+    /// Everything acknowledged so far leaves the head for segments.
+    pub(crate) fn flush(&self) -> Result<()> {
+        self.check_open()?;
+        let asked = self.view.read().visible;
+        while self.view.read().shelf.version.flushed < asked {
+            self.freeze()?;
+            self.flush_frozen()?;
+        }
+        Ok(())
+    }
+
+    /// Sets the active head aside when it has grown to its part, and sees to it that it is flushed.
+    pub(super) fn freeze_if_full(&self) {
+        if !self.is_head_full() {
+            return;
+        }
+        let frozen = self.freeze();
+        let flushed = match self.settings.maintenance {
+            Maintenance::Background => {
+                self.wake_flusher();
+                Ok(())
+            }
+            Maintenance::Manual => self.flush_frozen(),
+        };
+        // The batch is acknowledged all the same: it is in the log. Whoever finds no room is told why.
+        if let Err(error) = frozen.and(flushed) {
+            tracing::warn!(%error, "recent points could not be flushed; it is tried again");
+        }
+    }
+
+    /// Flushes what is set aside, and a head that has waited for half of the time in which dead bytes have to go.
+    pub(super) fn flush_due(&self) -> Result<()> {
+        let since = self.view.read().active_since;
+        let is_old =
+            since.is_some_and(|since| self.guard.monotonic().saturating_sub(since) >= self.settings.reclaim_within / 2);
+        if is_old || self.is_head_full() {
+            self.freeze()?;
+        }
+        self.flush_frozen()
+    }
+
+    pub(super) fn wake_flusher(&self) {
+        self.bell.ring();
+    }
+
+    fn is_head_full(&self) -> bool {
+        let (settings, gauges) = (&self.settings, &self.gauges);
+        gauges.active_bytes() >= settings.head_bytes_max / HEAD_PART
+            || gauges.active_log() >= settings.log_bytes_max / HEAD_PART as u64
+            || gauges.active_units() >= HEAD_UNITS_MAX
+    }
+
+    /// Sets the active head aside, unless as many as may be wait already.
+    pub(super) fn freeze(&self) -> Result<()> {
+        let mut writer = self.writer.lock();
+        if writer.is_freezing {
+            // Somebody else's turn does it.
+            self.turn.wait(&mut writer);
+            return Ok(());
+        }
+        if self.view.read().frozen.len() >= FROZEN_HEADS_MAX {
+            return Ok(());
+        }
+        let ticket = writer.enqueue_turn(Work::Freeze)?;
+        let frozen = self.take_turns(writer, ticket);
+        frozen.map(|_| ()).inspect_err(|error| self.troubles.note_flush(Some(error)))
+    }
+
+    /// Flushes what has been set aside, oldest first.
+    pub(super) fn flush_frozen(&self) -> Result<()> {
+        let _turn = self.flushing.lock();
+        self.check_open()?;
+        loop {
+            let oldest = self.view.read().frozen.first().cloned();
+            let Some(frozen) = oldest else {
+                self.troubles.note_flush(None);
+                self.trim_log();
+                return Ok(());
+            };
+            let flushed = self.flush_one(&frozen);
+            self.troubles.note_flush(flushed.as_ref().err());
+            flushed?;
+        }
+    }
+
+    fn flush_one(&self, frozen: &Frozen) -> Result<()> {
+        let view = self.view.read();
+        let shelf = view.shelf.clone();
+        let series = frozen.head.series_sorted();
+        let keys = series.iter().filter_map(|id| Some((*id, view.catalog.key(*id)?.clone()))).collect();
+        drop(view);
+        let now = self.guard.confirmed();
+        let flush = Flush { engine: self, frozen, shelf: &shelf, keys, unknown: RefCell::default(), now };
+        let mut output = self.output();
+        flush.write(&series, &mut output)?;
+        let add = output.finish()?;
+        let bytes = add.iter().map(|meta| meta.bytes).sum();
+        let points: u64 = add.iter().map(|meta| meta.points).sum();
+        let flushed = Flushed { sequence: frozen.last, log_floor: frozen.log_floor };
+        self.commit_edit(Edit { add, flushed: Some(flushed), ..Edit::default() }, now)?;
+        self.counters.note_flush(bytes);
+        if points < frozen.head.len() as u64 || self.counters.take_is_waiting() {
+            // A series may have had nothing but points that were dead by now, or only the log to name it.
+            self.counters.note_dropped();
+        }
+        self.trim_log();
+        // Not between a writer's look at the bounds and its waiting.
+        drop(self.writer.lock());
+        self.room.notify_all();
+        Ok(())
+    }
+
+    /// Removes log files that nothing needs. One that cannot be removed is tried again by the next flush, also if that
+    /// has nothing else to do, and by the next open.
+    pub(super) fn trim_log(&self) {
+        let floor = self.view.read().shelf.version.log_floor;
+        let mut wal = self.commit.lock();
+        if let Err(error) = wal.trim(floor) {
+            tracing::warn!(%error, "old files of the log stay for now");
+        }
+        self.gauges.set_log(wal.bytes());
+    }
+}
+
+impl Flush<'_> {
+    fn write(&self, series: &[SeriesId], output: &mut Output<'_>) -> Result<()> {
+        for (partition, series) in self.partitions(series) {
+            let classes = self.classes(partition, &series);
+            let classes: Vec<Option<ExpiryClass>> = classes.into_iter().map(Some).chain([None]).collect();
+            for some in classes.chunks(OUTPUTS_MAX) {
+                for &id in &series {
+                    self.write_series(partition, id, some, output)?;
+                }
+                output.end_files()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn days(&self) -> u16 {
+        self.engine.format.partition_days
+    }
+
+    fn range(&self, partition: Partition) -> TimeRange {
+        let start = |partition: Partition| Timestamp::from_millis(partition.start(self.days()));
+        TimeRange::new(start(partition), start(Partition(partition.0 + 1)))
+    }
+
+    /// The partitions that the head has points in, with their series.
+    fn partitions(&self, series: &[SeriesId]) -> BTreeMap<Partition, Vec<SeriesId>> {
+        let mut partitions: BTreeMap<Partition, Vec<SeriesId>> = BTreeMap::new();
+        for &id in series {
+            let mut rest = TimeRange::ALL;
+            while let Some(point) = self.frozen.head.range(id, rest).next() {
+                let partition = Partition::of(point.time, self.days());
+                partitions.entry(partition).or_default().push(id);
+                rest = TimeRange::new(self.range(partition).end(), TimeRange::ALL.end());
+            }
+        }
+        partitions
+    }
+
+    fn class_of(&self, point: &PackedPoint) -> ExpiryClass {
+        ExpiryClass::of(point, self.engine.settings.reclaim_millis())
+    }
+
+    fn is_dead(&self, point: &PackedPoint) -> bool {
+        !point.is_visible_at(self.now)
+    }
+
+    fn classes(&self, partition: Partition, series: &[SeriesId]) -> BTreeSet<ExpiryClass> {
+        let mut classes = BTreeSet::new();
+        for &id in series {
+            for point in self.frozen.head.range(id, self.range(partition)).filter(|point| !self.is_dead(point)) {
+                classes.insert(self.class_of(&point));
+            }
+        }
+        classes
+    }
+
+    /// Writes the points of one series in one partition that belong to some classes; `None` stands for overrides.
+    fn write_series(
+        &self,
+        partition: Partition,
+        id: SeriesId,
+        classes: &[Option<ExpiryClass>],
+        output: &mut Output<'_>,
+    ) -> Result<()> {
+        let key = self.keys.get(&id).ok_or_else(|| Error::corrupt(format!("series {} has no name", id.0)))?;
+        let mut stored = self.stored_times(partition, id);
+        let facts = Facts { newest: self.frozen.last, erased: self.frozen.last };
+        for point in self.frozen.head.range(id, self.range(partition)) {
+            let is_stored = stored.contains(point.time);
+            if matches!(stored, Stored::Unknown) {
+                self.unknown.borrow_mut().insert((partition, id));
+            }
+            let (class, point) = match (is_stored, self.is_dead(&point)) {
+                (false, true) => continue,
+                (false, false) => (Some(self.class_of(&point)), point),
+                (true, false) => (None, point),
+                (true, true) => (None, PackedPoint::shadow(point.time)),
+            };
+            if classes.contains(&class) {
+                self.engine.counters.note_replaced(u64::from(class.is_none()));
+                let role = class.map_or(Role::Override, Role::Plain);
+                output.push((partition, role), facts, (id, key), point, (0, self.frozen.head.units()))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The times at which segments hold something of a series, dead or alive, where this head has points.
+    fn stored_times(&self, partition: Partition, id: SeriesId) -> Stored {
+        if self.unknown.borrow().contains(&(partition, id)) {
+            return Stored::Unknown;
+        }
+        let mut range = self.frozen.head.range(id, self.range(partition));
+        let Some(first) = range.next() else { return Stored::At(Cursor::new(Vec::new()), None) };
+        let last = range.last().unwrap_or(first);
+        let times = (first.time, last.time);
+        let overlapping = TimeRange::new(Timestamp::from_millis(times.0), Timestamp::from_millis(times.1 + 1));
+        let mut sources = Vec::new();
+        for slot in self.shelf.slots().iter().filter(|slot| slot.meta.may_hold(id, overlapping)) {
+            // Deleted points too: where anything is stored, what is new has to hide it.
+            match Source::of(slot, id, Filter::new(times, Arc::default())) {
+                Ok(source) => sources.extend(source),
+                Err(_) => return Stored::Unknown,
+            }
+        }
+        Stored::At(Cursor::new(sources), None)
+    }
+}
+
+/// Times that are asked for in ascending order.
+enum Stored {
+    /// The times of these points; the second is the last that was taken.
+    At(Cursor, Option<i64>),
+    /// A segment cannot be read, so anything may be stored: to take it for empty could bring back what is replaced.
+    Unknown,
+}
+
+impl Stored {
+    fn contains(&mut self, time: i64) -> bool {
+        let Self::At(cursor, taken) = self else { return true };
+        while taken.is_none_or(|taken| taken < time) {
+            match cursor.next() {
+                Some(Ok((point, _))) => *taken = Some(point.time),
+                Some(Err(_)) => {
+                    *self = Self::Unknown;
+                    return true;
+                }
+                None => return false,
+            }
+        }
+        *taken == Some(time)
+    }
+}

@@ -1,0 +1,125 @@
+//! What a flush or a compaction writes: segments that are not true yet. They become true by the commit at the end, or
+//! they are removed.
+
+use std::collections::BTreeMap;
+
+use rustc_hash::FxHashMap;
+
+use crate::engine::Engine;
+use crate::env::layout;
+use crate::error::{Error, Result};
+use crate::model::durability::Sequence;
+use crate::model::packed::{PackedPoint, Units};
+use crate::model::segment::{Partition, Role, SegmentMeta};
+use crate::model::series::{SeriesId, SeriesKey};
+use crate::segment::SegmentWriter;
+
+/// Segments under way.
+pub(super) struct Output<'a> {
+    engine: &'a Engine,
+    units: Units,
+    /// By source and number there.
+    unit_numbers: FxHashMap<(usize, u32), u32>,
+    open: BTreeMap<(Partition, Role), File<'a>>,
+    done: Vec<SegmentMeta>,
+}
+
+struct File<'a> {
+    writer: SegmentWriter<'a>,
+    series: Option<SeriesId>,
+    facts: Facts,
+}
+
+/// What a segment says of itself that its points do not.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Facts {
+    pub(super) newest: Sequence,
+    pub(super) erased: Sequence,
+}
+
+impl Engine {
+    pub(super) fn output(&self) -> Output<'_> {
+        Output {
+            engine: self,
+            units: Units::default(),
+            unit_numbers: FxHashMap::default(),
+            open: BTreeMap::new(),
+            done: Vec::new(),
+        }
+    }
+}
+
+impl Output<'_> {
+    /// Adds a point to the segment of a partition and role. Series come in order of their numbers, and the points of
+    /// one in order of time, for each file. `units` is the table that the point's unit refers to, and a number for it.
+    pub(super) fn push(
+        &mut self,
+        place: (Partition, Role),
+        facts: Facts,
+        (series, key): (SeriesId, &SeriesKey),
+        mut point: PackedPoint,
+        (source, units): (usize, &Units),
+    ) -> Result<()> {
+        if let Some(number) = point.unit.checked_sub(1) {
+            let own = &mut self.units;
+            let known = self.unit_numbers.entry((source, number));
+            point.unit = *known.or_insert_with(|| own.number_of(units.get(number))) + 1;
+        }
+        let file = match self.open.entry(place) {
+            std::collections::btree_map::Entry::Occupied(file) => file.into_mut(),
+            std::collections::btree_map::Entry::Vacant(vacant) => {
+                let engine = self.engine;
+                let number = engine.ledger.lock().manifest.take_number();
+                let folder = engine.dir.join(layout::SEGMENTS);
+                let span = Partition(1).start(engine.format.partition_days);
+                let writer = SegmentWriter::create(&*engine.disk, &folder, engine.format.lineage, number, span)?;
+                vacant.insert(File { writer, series: None, facts })
+            }
+        };
+        if file.series != Some(series) {
+            file.writer.begin_series(series, key)?;
+            file.series = Some(series);
+        }
+        file.writer.push(point)
+    }
+
+    /// Completes the open files.
+    pub(super) fn end_files(&mut self) -> Result<()> {
+        while let Some(((partition, role), file)) = self.open.pop_first() {
+            let File { writer, facts: Facts { newest, erased }, .. } = file;
+            let facts = crate::segment::Facts { partition, role, newest, erased };
+            self.done.extend(writer.finish(&self.units, facts)?);
+        }
+        Ok(())
+    }
+
+    /// Completes everything and makes the files' names durable. They are the caller's from now on.
+    pub(super) fn finish(mut self) -> Result<Vec<SegmentMeta>> {
+        self.end_files()?;
+        if !self.done.is_empty() {
+            let folder = self.engine.dir.join(layout::SEGMENTS);
+            // IMPORTANT: the folder is synced before the manifest lists what is in it.
+            let synced = self.engine.disk.sync_dir(&folder);
+            synced.map_err(|error| Error::io("sync the folder segments", error))?;
+        }
+        Ok(std::mem::take(&mut self.done))
+    }
+}
+
+impl Drop for Output<'_> {
+    fn drop(&mut self) {
+        self.engine.discard(&self.done);
+    }
+}
+
+impl Engine {
+    /// Removes files that never became true. What stays is removed at the next open.
+    pub(super) fn discard(&self, segments: &[SegmentMeta]) {
+        for meta in segments {
+            let path = self.dir.join(layout::SEGMENTS).join(layout::segment_name(meta.number));
+            if let Err(error) = self.disk.remove(&path) {
+                tracing::debug!(file = %path.display(), %error, "a segment that is not true stays until the next open");
+            }
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! The segments of one version, open for reading. Immutable: a change makes a new shelf that shares what stays.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+
+use crate::env::disk::Disk;
+use crate::error::{Error, ErrorKind};
+use crate::manifest::Version;
+use crate::model::segment::SegmentMeta;
+use crate::segment::Segment;
+
+/// All segments of a version, in order of their numbers.
+#[derive(Debug)]
+pub(super) struct Shelf {
+    pub(super) version: Arc<Version>,
+    slots: Vec<Arc<Slot>>,
+}
+
+/// One segment: what is known of it, and its file unless that cannot be read.
+#[derive(Debug)]
+pub(super) struct Slot {
+    pub(super) meta: SegmentMeta,
+    file: Option<Arc<Segment>>,
+    /// What was found wrong with it, first.
+    damage: OnceLock<Error>,
+}
+
+impl Shelf {
+    /// Opens every segment of a version; those that cannot be read are there as damaged.
+    ///
+    /// # Errors
+    /// `NoSpace` when there are no descriptors left.
+    pub(super) fn open(
+        disk: &Arc<dyn Disk>,
+        folder: &Path,
+        lineage: [u8; 16],
+        version: Arc<Version>,
+    ) -> Result<Self, Error> {
+        let slots = version.segments.iter().map(|meta| Slot::open(disk, folder, lineage, *meta));
+        let slots = slots.collect::<Result<_, _>>()?;
+        Ok(Self { version, slots })
+    }
+
+    /// The shelf of a later version, with the segments that are new to it.
+    pub(super) fn with(&self, version: Arc<Version>, new: Vec<Arc<Slot>>) -> Self {
+        let mut known: HashMap<u64, Arc<Slot>> = new.into_iter().map(|slot| (slot.meta.number, slot)).collect();
+        known.extend(self.slots.iter().map(|slot| (slot.meta.number, slot.clone())));
+        let slots =
+            version.segments.iter().map(|meta| known.remove(&meta.number).expect("a version lists what is there"));
+        let slots = slots.collect();
+        Self { version, slots }
+    }
+
+    pub(super) fn slots(&self) -> &[Arc<Slot>] {
+        &self.slots
+    }
+
+    pub(super) fn slot(&self, number: u64) -> Option<&Arc<Slot>> {
+        self.slots.binary_search_by_key(&number, |slot| slot.meta.number).ok().map(|position| &self.slots[position])
+    }
+}
+
+impl Slot {
+    pub(super) fn open(
+        disk: &Arc<dyn Disk>,
+        folder: &Path,
+        lineage: [u8; 16],
+        meta: SegmentMeta,
+    ) -> Result<Arc<Self>, Error> {
+        let slot = Self { meta, file: None, damage: OnceLock::new() };
+        Ok(Arc::new(match Segment::open(disk.clone(), folder, lineage, meta) {
+            Ok(file) => Self { file: Some(Arc::new(file)), ..slot },
+            Err(error) if error.kind() == ErrorKind::NoSpace => return Err(error),
+            Err(error) => {
+                slot.note(&error);
+                slot
+            }
+        }))
+    }
+
+    /// The file.
+    ///
+    /// # Errors
+    /// What was wrong with it when it was opened.
+    pub(super) fn file(&self) -> Result<&Arc<Segment>, Error> {
+        self.file.as_ref().ok_or_else(|| {
+            let unknown = || Error::corrupt(format!("segment {} could not be opened", self.meta.number));
+            self.damage.get().cloned().unwrap_or_else(unknown)
+        })
+    }
+
+    /// Notes that it cannot be read as it should; gives the error back.
+    pub(super) fn note(&self, error: &Error) -> Error {
+        // No descriptor left, say: nothing is wrong with the file.
+        if error.kind() != ErrorKind::NoSpace && self.damage.set(error.clone()).is_ok() {
+            tracing::error!(%error, "a segment cannot be read; the rest is served");
+        }
+        error.clone()
+    }
+
+    pub(super) fn damage(&self) -> Option<&Error> {
+        self.damage.get()
+    }
+}

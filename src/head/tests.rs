@@ -1,0 +1,201 @@
+//! The head against an ordered map, its count of points and memory, and what its tally says.
+
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::model::point::{Point, Unit};
+use proptest::prelude::*;
+
+const SERIES: SeriesId = SeriesId(7);
+
+fn at(millis: i64) -> Timestamp {
+    Timestamp::from_millis(millis)
+}
+
+/// Puts a point as it comes in a batch of its own.
+fn put(head: &mut Head, series: SeriesId, point: &Point, accepted_at: Timestamp, tally: &mut Tally) {
+    let mut units = Units::default();
+    let unit = point.unit.as_ref().map(|unit| units.number_of(unit));
+    let numbers = head.adopt(&units);
+    let packed = PackedPoint::new(point, unit);
+    head.put(series, PackedPoint { unit: numbers[packed.unit as usize], ..packed }, accepted_at, tally);
+}
+
+/// What one thing more adds to the memory, for a point of `series`.
+fn grown_by(head: &mut Head, series: u32, point: &Point) -> usize {
+    let before = head.bytes();
+    put(head, SeriesId(series), point, Timestamp::EPOCH, &mut Tally::default());
+    head.bytes() - before
+}
+
+#[test]
+fn memory_counts_tables_runs_points_and_units() {
+    // Goal: what is held is what is counted. Method: one thing more at a time.
+    let mut head = Head::default();
+    let point = |millis| Point::new(at(millis), 1);
+    assert_eq!(head.bytes(), 0);
+    // The smallest table has four places, and an id says nothing about its size.
+    assert_eq!(grown_by(&mut head, 4_000_000_000, &point(10)), 4 * PLACE_BYTES + Run::FIRST_BYTES);
+    assert_eq!(grown_by(&mut head, 2, &point(10)), Run::FIRST_BYTES);
+    assert_eq!(grown_by(&mut head, 2, &point(11)), 0, "there is room");
+    assert_eq!(grown_by(&mut head, 2, &point(5)), Run::LATE_BYTES);
+    assert_eq!(grown_by(&mut head, 2, &point(5)), 0, "replaced");
+    let unit = Unit::from("%");
+    assert_eq!(grown_by(&mut head, 2, &point(12).with_unit(unit.clone())), Units::unit_bytes(&unit));
+    assert_eq!(grown_by(&mut head, 2, &point(13).with_unit(unit)), 0, "the unit is known");
+    let before = head.bytes();
+    head.erase(SeriesId(2), TimeRange::ALL);
+    assert_eq!(before - head.bytes(), Run::FIRST_BYTES + Run::LATE_BYTES, "deleted points are given back");
+}
+
+#[test]
+fn many_series_take_no_more_than_is_foreseen() {
+    // Goal: what a batch is admitted for covers what it takes. Method: at every number of series past the first few,
+    // for which a table is never so small.
+    let mut head = Head::default();
+    for series in 0..5_000 {
+        grown_by(&mut head, series, &Point::new(at(1), 1));
+        let count = series as usize + 1;
+        assert!(head.bytes() <= (count + 3) * Head::SERIES_BYTES, "{count} series take {} bytes", head.bytes());
+        assert!(head.bytes() >= count * (PLACE_BYTES + Run::FIRST_BYTES), "{count} series cannot take so little");
+    }
+}
+
+#[test]
+fn the_tally_tells_what_became_of_each_point() {
+    // Goal: stored, replaced, late and dead on arrival mean what the receipt says. Method: one point at a time.
+    let mut head = Head::default();
+    let mut put = |time, expires_at: Option<i64>| {
+        let mut tally = Tally::default();
+        let point = Point { expires_at: expires_at.map(at), ..Point::new(at(time), 1) };
+        self::put(&mut head, SERIES, &point, at(100), &mut tally);
+        let Tally { stored, replaced, late, dead_on_arrival } = tally;
+        [stored, replaced, late, dead_on_arrival]
+    };
+    assert_eq!(put(10, None), [1, 0, 0, 0]);
+    assert_eq!(put(10, Some(101)), [1, 1, 0, 0], "a living point was replaced");
+    assert_eq!(put(10, Some(100)), [0, 0, 0, 1], "dead on arrival, whatever it replaced");
+    assert_eq!(put(10, None), [1, 0, 0, 0], "a dead point is replaced in silence");
+    assert_eq!(put(5, None), [1, 0, 1, 0]);
+    assert_eq!(put(4, Some(4)), [0, 0, 0, 1], "a dead point is never late");
+    assert_eq!(put(5, None), [1, 1, 1, 0]);
+    assert_eq!(put(11, None), [1, 0, 0, 0]);
+    assert_eq!(head.len(), 4, "every accepted point is kept, dead or alive");
+}
+
+#[test]
+fn a_point_that_was_dead_on_arrival_keeps_hidden_what_it_replaced() {
+    // S5: the older point stays dead, though its TTL was longer.
+    let mut head = Head::default();
+    let dead = Point { expires_at: Some(at(20)), ..Point::new(at(10), 2) };
+    for point in [&Point::new(at(10), 1), &dead] {
+        put(&mut head, SERIES, point, at(50), &mut Tally::default());
+    }
+    let points: Vec<PackedPoint> = head.range(SERIES, TimeRange::ALL).collect();
+    assert_eq!(points, [PackedPoint::new(&dead, None)]);
+    assert!(!points[0].is_visible_at(at(50)));
+}
+
+#[test]
+fn units_come_back_however_they_alternate() {
+    let mut head = Head::default();
+    let units = [None, Some("%"), Some("%"), Some("B"), None, Some("%"), Some("s"), Some("B")];
+    let point = |(time, unit): (i64, Option<&str>)| Point { unit: unit.map(Unit::from), ..Point::new(at(time), 1) };
+    let points: Vec<Point> = (0..).zip(units).map(point).collect();
+    for point in &points {
+        put(&mut head, SERIES, point, Timestamp::EPOCH, &mut Tally::default());
+    }
+    let back: Vec<Point> = head.range(SERIES, TimeRange::ALL).filter_map(|each| each.unpack(head.units())).collect();
+    assert_eq!(back, points);
+    assert_eq!(head.units().list().len(), 3);
+}
+
+#[test]
+fn a_frozen_head_can_be_shared_between_threads() {
+    fn is_shared<T: Send + Sync>(_: &T) {}
+    is_shared(&std::sync::Arc::new(Head::default()));
+}
+
+/// What a test does to a head.
+#[derive(Clone, Debug)]
+enum Act {
+    Put { series: u32, point: Point },
+    Erase { series: u32, from: i64, to: i64 },
+}
+
+fn act() -> impl Strategy<Value = Act> {
+    let series = prop_oneof![0_u32..3, Just(u32::MAX - 1)];
+    let expiry = prop_oneof![Just(None), (0_i64..60).prop_map(|expiry| Some(at(expiry)))];
+    let put = (series.clone(), 0_i64..40, any::<i64>(), expiry).prop_map(|(series, time, value, expires_at)| {
+        Act::Put { series, point: Point { expires_at, ..Point::new(at(time), value) } }
+    });
+    let moment = || prop_oneof![8 => -5_i64..45, 1 => Just(i64::MIN), 1 => Just(i64::MAX)];
+    let erase = (series, moment(), moment()).prop_map(|(series, from, to)| Act::Erase { series, from, to });
+    prop_oneof![9 => put, 1 => erase]
+}
+
+type Model = BTreeMap<(u32, i64), PackedPoint>;
+
+/// Does the same to both, and holds the tally against the model's.
+fn apply(head: &mut Head, model: &mut Model, act: Act, accepted_at: Timestamp) -> Result<(), TestCaseError> {
+    match act {
+        Act::Put { series, point } => {
+            let time = point.time.as_millis();
+            let newest = model.range((series, i64::MIN)..=(series, i64::MAX)).next_back().map(|((_, time), _)| *time);
+            let old = model.insert((series, time), PackedPoint::new(&point, None));
+            let is_alive = point.is_visible_at(accepted_at);
+            let expected = Tally {
+                stored: usize::from(is_alive),
+                replaced: usize::from(is_alive && old.is_some_and(|old| old.is_visible_at(accepted_at))),
+                late: usize::from(is_alive && newest.is_some_and(|newest| time < newest)),
+                dead_on_arrival: usize::from(!is_alive),
+            };
+            let mut tally = Tally::default();
+            put(head, SeriesId(series), &point, accepted_at, &mut tally);
+            prop_assert_eq!(tally, expected);
+        }
+        Act::Erase { series, from, to } => {
+            head.erase(SeriesId(series), TimeRange::new(at(from), at(to)));
+            model.retain(|&(each, time), _| each != series || time < from || to <= time);
+        }
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1_000))]
+
+    #[test]
+    fn a_head_answers_like_an_ordered_map(
+        acts in prop::collection::vec(act(), 0..120),
+        from in -5_i64..45,
+        to in -5_i64..45,
+        count_max in 0_usize..20,
+    ) {
+        // Goal: late, equal, dead and deleted times come out as from a map. Method: the same calls on both.
+        let (mut head, mut model) = (Head::default(), Model::new());
+        for act in acts {
+            apply(&mut head, &mut model, act, at(20))?;
+        }
+        let range = TimeRange::new(at(from), at(to));
+        for series in [0, 1, 2, 9, u32::MAX - 1] {
+            let all: Vec<PackedPoint> =
+                model.iter().filter(|((each, _), _)| *each == series).map(|(_, point)| *point).collect();
+            let id = SeriesId(series);
+            prop_assert_eq!(&head.range(id, TimeRange::ALL).collect::<Vec<_>>(), &all);
+            prop_assert_eq!(head.series_sorted().contains(&id), !all.is_empty());
+            let expected: Vec<PackedPoint> =
+                all.into_iter().filter(|point| from <= point.time && point.time < to).collect();
+            prop_assert_eq!(&head.range(id, range).collect::<Vec<_>>(), &expected);
+            let mut copied = vec![PackedPoint::shadow(0)];
+            head.copy_range(id, range, count_max, &mut copied);
+            prop_assert_eq!(&copied[1..], &expected[..count_max.min(expected.len())], "behind what was there");
+        }
+        let mut series: Vec<SeriesId> = model.keys().map(|(series, _)| SeriesId(*series)).collect();
+        series.dedup();
+        prop_assert_eq!(head.series_sorted(), series);
+        prop_assert_eq!((head.len(), head.is_empty()), (model.len(), model.is_empty()));
+        let runs: usize = head.runs.values().map(Run::bytes).sum();
+        prop_assert_eq!(head.run_bytes, runs, "memory is counted as it changes");
+    }
+}
