@@ -8,7 +8,7 @@ mod decimal;
 mod tests;
 
 use crate::codec::varint::{self, Reader};
-use crate::codec::{Malformed, ints};
+use crate::codec::{Malformed, ints, keep_shorter};
 use crate::model::limits::CHUNK_POINTS_MAX;
 use decimal::{Decimal, EXPONENT_MAX, Scaled};
 
@@ -49,11 +49,7 @@ pub(crate) fn encode(bits: &[u64], out: &mut Vec<u8>) {
         return;
     }
     encode_raw(bits, out);
-    if out.len() - middle < middle - start {
-        out.drain(start..middle);
-    } else {
-        out.truncate(middle);
-    }
+    keep_shorter(out, start, middle);
 }
 
 /// Appends the `count` values of a column, which must take all of the bytes.

@@ -14,6 +14,15 @@ pub(crate) mod stats;
 pub(crate) mod times;
 pub(crate) mod varint;
 
+/// Of two encodings of the same, one from `start` on and one from `middle` to the end, keeps the shorter one.
+fn keep_shorter(out: &mut Vec<u8>, start: usize, middle: usize) {
+    if out.len() - middle < middle - start {
+        out.drain(start..middle);
+    } else {
+        out.truncate(middle);
+    }
+}
+
 /// Bytes that no encoder of ours has written: what was wrong with them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Malformed(pub(crate) &'static str);

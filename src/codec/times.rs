@@ -6,7 +6,7 @@
 mod tests;
 
 use crate::codec::varint::{self, Reader};
-use crate::codec::{Malformed, ints};
+use crate::codec::{Malformed, ints, keep_shorter};
 
 /// The times are a column of integers.
 const PLAIN: u8 = 0;
@@ -29,10 +29,8 @@ pub(crate) fn encode(times: &[i64], out: &mut Vec<u8>) {
     let middle = out.len();
     out.push(PLAIN);
     ints::encode(times, out);
-    if middle == start || out.len() - middle < middle - start {
-        out.drain(start..middle);
-    } else {
-        out.truncate(middle);
+    if middle > start {
+        keep_shorter(out, start, middle);
     }
 }
 

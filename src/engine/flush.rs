@@ -158,7 +158,7 @@ impl Engine {
         let floor = self.view.read().shelf.version.log_floor;
         let mut wal = self.commit.lock();
         if let Err(error) = wal.trim(floor) {
-            tracing::warn!(%error, "old files of the log stay for now");
+            tracing::warn!(%error, "old files of the log stay until the next flush");
         }
         self.gauges.set_log(wal.bytes());
     }

@@ -136,7 +136,7 @@ impl Engine {
                 }
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => false,
                 Err(error) => {
-                    tracing::warn!(file = %path.display(), %error, "a dead segment stays for now");
+                    tracing::warn!(file = %path.display(), %error, "a dead segment stays until the next job");
                     true
                 }
             }

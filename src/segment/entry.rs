@@ -188,8 +188,7 @@ fn put_expiry(out: &mut Vec<u8>, expiry: i64, first: i64) {
     if expiry == NEVER {
         out.push(0);
     } else {
-        let distance = expiry - first;
-        varint::put(out, 1 + ((distance << 1) ^ (distance >> 63)).cast_unsigned());
+        varint::put(out, 1 + varint::zigzag(expiry - first));
     }
 }
 
@@ -285,7 +284,7 @@ impl EntryReader<'_> {
 
     fn expiry(&mut self, first: i64) -> Result<i64, Malformed> {
         let Some(zigzag) = self.reader.number()?.checked_sub(1) else { return Ok(NEVER) };
-        let distance = (zigzag >> 1).cast_signed() ^ -((zigzag & 1).cast_signed());
+        let distance = varint::unzigzag(zigzag);
         first.checked_add(distance).ok_or(Malformed("a chunk's expiry is out of range"))
     }
 

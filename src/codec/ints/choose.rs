@@ -3,7 +3,7 @@
 //! longer one is thrown away.
 
 use super::{CODED, DELTA, PACKED, RANKS, RANKS_MAX, RUNS, SCALE, STEP, coded, pack};
-use crate::codec::varint;
+use crate::codec::{keep_shorter, varint};
 
 /// Blocks that are looked at to choose the number of differences.
 const SAMPLE_BLOCKS: usize = 3;
@@ -30,15 +30,6 @@ pub(super) fn encode(values: &[i64], out: &mut Vec<u8>) {
     let with_runs = out.len();
     encode_varied(values, out);
     keep_shorter(out, start, with_runs);
-}
-
-/// Of two encodings that stand one behind the other keeps the shorter one.
-fn keep_shorter(out: &mut Vec<u8>, start: usize, middle: usize) {
-    if out.len() - middle < middle - start {
-        out.drain(start..middle);
-    } else {
-        out.truncate(middle);
-    }
 }
 
 /// Appends a column whose values all differ by the same from the one before; says whether this is one.
