@@ -4,7 +4,8 @@
 //! Buffered; all jobs on the caller's thread, so that sizes are the same in every run. The store's clock stands where
 //! the data starts, so that nothing expires; for W5 it then moves to 12 h behind the data's end, and what expired must
 //! leave. A sample of series is compared point by point with what went in, before and after. NaN is stored too.
-//! Opening again is measured with the files in the system's cache. Names as arguments choose workloads;
+//! All windows are of five minutes, whatever the data's age; what they take is told apart from the points, in a second
+//! table. Opening again is measured with the files in the system's cache. Names as arguments choose workloads;
 //! `EBBTIDE_POINTS` cuts each of them short.
 #![allow(clippy::disallowed_methods, reason = "a bench measures real time and the files of a store")]
 #![allow(clippy::cast_precision_loss, reason = "sizes are printed with a few digits")]
@@ -17,7 +18,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ebbtide::{Builder, Clock, Db, Durability, Maintenance, ManualClock, Point, SeriesKey, Timestamp, WriteBatch};
+use ebbtide::{
+    Builder, Clock, Db, Durability, Maintenance, ManualClock, Point, SeriesKey, Stats, Timestamp, WriteBatch,
+};
 
 use workloads::devops::Arrival;
 use workloads::{Arrivals, arrivals, cloud_eye};
@@ -28,6 +31,12 @@ const SAMPLE_EVERY: usize = 37;
 const SAMPLES_MAX: usize = 16;
 const RECLAIM_WITHIN: Duration = Duration::from_secs(3_600);
 const AFTER_THE_END: Duration = Duration::from_secs(12 * 3_600);
+/// Windows of the finest default tier, kept for a hundred years: recorded data is old.
+const WINDOWS: [(Duration, Duration); 1] = [(Duration::from_secs(300), Duration::from_secs(100 * 366 * 86_400))];
+/// Of points that come every ten seconds, windows may take so many bytes a point.
+const WINDOWS_BAR: f64 = 0.2;
+/// Of points that come every five minutes, a window may take so many times what a point takes.
+const WINDOW_TO_POINT_BAR: f64 = 1.5;
 
 /// A workload, the days of a partition for it, and the bytes a point that we want (goal) and must reach (bar).
 struct Case {
@@ -50,10 +59,11 @@ const CASES: [Case; 9] = [
     Case { name: "alp", days: 1, goal: None, bar: None },
 ];
 
-/// Bytes of a store's files, by what they are for, and each segment's with its name.
+/// Bytes of a store's files, by what they are for, and of each segment of points with its name.
 #[derive(Default)]
 struct Files {
     segments: BTreeMap<String, u64>,
+    windows: u64,
     manifest: u64,
     log: u64,
     catalog: u64,
@@ -78,6 +88,9 @@ impl Files {
             }
             let top = name.split('/').nth(1).expect("each name starts with a slash");
             match top {
+                "segments" if Path::new(&name).extension().is_some_and(|end| end == "sum") => {
+                    self.windows += about.len();
+                }
                 "segments" => drop(self.segments.insert(name, about.len())),
                 "MANIFEST" => self.manifest += about.len(),
                 "wal" => self.log += about.len(),
@@ -130,7 +143,8 @@ impl Input {
 }
 
 fn builder(case: &Case, dir: &Path, clock: Arc<ManualClock>) -> Builder {
-    let builder = Db::builder(dir).durability(Durability::Buffered).clock(clock).store_non_finite(true);
+    let builder =
+        Db::builder(dir).durability(Durability::Buffered).clock(clock).store_non_finite(true).retention(WINDOWS);
     builder.partition_days(case.days).maintenance(Maintenance::Manual).reclaim_within(RECLAIM_WITHIN)
 }
 
@@ -155,8 +169,8 @@ fn ingest(db: &Db, mut arrivals: impl Iterator<Item = Arrival>) -> (Input, Durat
     (input, writing)
 }
 
-/// Measures one workload and prints its row.
-fn measure(case: &Case, arrivals: Arrivals, points_max: usize) {
+/// Measures one workload and prints its row; gives the row of its windows.
+fn measure(case: &Case, arrivals: Arrivals, points_max: usize) -> String {
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("the build folder is writable");
     let dir = folder.path();
     let mut arrivals = arrivals.take(points_max).peekable();
@@ -202,8 +216,11 @@ fn measure(case: &Case, arrivals: Arrivals, points_max: usize) {
         compacting.as_secs_f64(),
         opening.as_secs_f64() * 1e3,
     );
-    if (stats.segments, stats.segment_bytes) != (files.segments.len() as u64, files.segment_bytes()) {
-        println!("NOTE {}: stats tell {} segments of {} bytes", case.name, stats.segments, stats.segment_bytes);
+    if (stats.window_bytes, stats.segment_bytes) != (files.windows, files.windows + files.segment_bytes()) {
+        println!(
+            "NOTE {}: stats tell {} bytes of segments, {} of windows",
+            case.name, stats.segment_bytes, stats.window_bytes
+        );
     }
     if stats.points != input.distinct as u64 {
         println!("NOTE {}: stats tell {} points, {} went in", case.name, stats.points, input.distinct);
@@ -212,6 +229,32 @@ fn measure(case: &Case, arrivals: Arrivals, points_max: usize) {
         expire(&db, &clock, &input, dir);
     }
     db.close().expect("the store closes");
+    of_windows(case, &stats)
+}
+
+/// The row of a workload's windows.
+fn of_windows(case: &Case, stats: &Stats) -> String {
+    let a_point = |bytes: u64| bytes as f64 / stats.points as f64;
+    let (point, windows) = (a_point(stats.segment_bytes - stats.window_bytes), a_point(stats.window_bytes));
+    let window = stats.window_bytes as f64 / stats.windows as f64;
+    let bar = match case.name {
+        "W1" => format!("{WINDOWS_BAR} a point{}", if windows <= WINDOWS_BAR { "" } else { " MISSED" }),
+        "W2" | "nab" => {
+            format!(
+                "{WINDOW_TO_POINT_BAR} x point{}",
+                if window <= WINDOW_TO_POINT_BAR * point { "" } else { " MISSED" }
+            )
+        }
+        _ => "-".into(),
+    };
+    format!(
+        "| {} | {} | {:.2} | {} | {point:.3} | {windows:.3} | {window:.3} | {:.2} | {bar} |",
+        case.name,
+        stats.windows,
+        stats.points as f64 / stats.windows as f64,
+        stats.window_bytes,
+        window / point,
+    )
 }
 
 /// Lets time pass until 12 h behind the data's end, and tells what left the disk and what was written for it.
@@ -246,15 +289,25 @@ fn main() {
     }
     let asked: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     let points_max = support::points_max(usize::MAX);
-    println!("Bytes a point; `segments` includes MANIFEST. Durability: buffered. M/s counts write calls only.\n");
+    println!(
+        "Bytes a point; `segments` are those of points, and include MANIFEST. Durability: buffered. M/s counts write calls only.\n"
+    );
     println!(
         "| workload | points | series | partition days | segments | goal | bar | log | catalogue | rest | segments | \
          ingest M/s | compact s | reopen ms |"
     );
     println!("|{}", " --- |".repeat(14));
+    let mut windows = Vec::new();
     for case in CASES.iter().filter(|case| asked.is_empty() || asked.iter().any(|name| name == case.name)) {
-        if let Some(arrivals) = arrivals(case.name) {
-            measure(case, arrivals, points_max);
-        }
+        windows.extend(arrivals(case.name).map(|arrivals| measure(case, arrivals, points_max)));
+    }
+    println!("\nWindows of five minutes, which come on top; segments only, without MANIFEST.\n");
+    println!(
+        "| workload | windows | points a window | bytes | bytes a point | of windows, a point | bytes a window | \
+         window to point | bar |"
+    );
+    println!("|{}", " --- |".repeat(9));
+    for row in windows {
+        println!("{row}");
     }
 }

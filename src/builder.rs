@@ -14,6 +14,7 @@ use crate::env::real::RealDisk;
 use crate::error::{Error, Result};
 use crate::model::durability::Durability;
 use crate::model::limits::{COMPACTION_BYTES_PER_SECOND_MIN, HEAD_BYTES_MIN, PARTITION_DAYS_MAX, RECLAIM_WITHIN};
+use crate::model::rollup::{Late, Rollup};
 
 /// Settings for opening a database; made by [`Db::builder`](crate::Db::builder).
 ///
@@ -30,17 +31,23 @@ pub struct Builder {
     /// `None` for a database in memory.
     dir: Option<PathBuf>,
     settings: Settings,
+    /// Length of windows and how long they are kept, if the default is not wanted.
+    retention: Option<Vec<(Duration, Duration)>>,
 }
 
 impl Builder {
     pub(crate) fn new(dir: &Path) -> Self {
-        Self { dir: Some(dir.to_owned()), settings: Settings { store_catalog: true, ..Settings::default() } }
+        Self {
+            dir: Some(dir.to_owned()),
+            settings: Settings { store_catalog: true, ..Settings::default() },
+            retention: None,
+        }
     }
 
     /// Settings for a database that lives in memory only and starts empty. Its files are in memory too: the log, which
     /// takes up to 256 MiB beside [`Builder::head_bytes_max`], and the segments, about a byte a point.
     pub fn in_memory() -> Self {
-        Self { dir: None, settings: Settings::default() }
+        Self { dir: None, settings: Settings::default(), retention: None }
     }
 
     /// When a write is acknowledged. Default [`Durability::Sync`]. In memory it changes nothing.
@@ -79,7 +86,35 @@ impl Builder {
     /// Days of a partition, the span that files of points never cross. Fixed when a database is made; opening one that
     /// is there keeps its own. 1 to 366, default 1; a week suits metrics that come every five minutes.
     pub fn partition_days(mut self, days: u16) -> Self {
-        self.settings.partition_days = days;
+        self.settings.rollup.partition_days = days;
+        self
+    }
+
+    /// The windows that are kept of all points, whatever becomes of those, and for how long after the end of their
+    /// partition: lengths that divide a day, each a multiple of the one before and kept longer. Points are summed up in
+    /// windows of the first length, which become those of the next when their time is over. Default: 5 minutes for 10
+    /// days, 20 minutes for 20 days, an hour for 155 days, 4 hours for 300 days, a day for 5 years. None at all keeps
+    /// nothing but points.
+    ///
+    /// A database remembers the tiers that it was made with, for when it is opened without any. Opening it with others
+    /// keeps what is stored by those; it never becomes finer.
+    pub fn retention(mut self, tiers: impl IntoIterator<Item = (Duration, Duration)>) -> Self {
+        self.retention = Some(tiers.into_iter().collect());
+        self
+    }
+
+    /// Which late points count in windows. Fixed when a database is made; opening one that is there keeps its own.
+    /// Default [`Late::Correct`]: all of them.
+    pub fn late(mut self, late: Late) -> Self {
+        self.settings.rollup.late = late;
+        self
+    }
+
+    /// Keeps of every window how its values are spread, so that [`Window::percentile`](crate::Window::percentile) can
+    /// tell percentiles, at the price of some 2 bytes for each different value of a window. Default off. Fixed
+    /// when a database is made; opening one that is there keeps its own.
+    pub fn percentiles(mut self, keep: bool) -> Self {
+        self.settings.rollup.sketches = keep;
         self
     }
 
@@ -90,8 +125,8 @@ impl Builder {
         self
     }
 
-    /// Most series. A batch that would make more is refused with `TooManySeries`; known series go on. Default
-    /// 1,000,000.
+    /// Most series with points or a recent write. A batch that would make more is refused with `TooManySeries`; known
+    /// series go on. Sixteen times as many may live on in windows alone. Default 1,000,000.
     pub fn series_max(mut self, series: u32) -> Self {
         self.settings.series_max = series as usize;
         self
@@ -116,9 +151,14 @@ impl Builder {
     /// `Locked` when it is open already, here or in another process; `Unsupported` for files of a newer format or a
     /// directory of something else; `Corruption` under [`Builder::strict`] or when `FORMAT` is damaged; `InvalidInput`
     /// for settings out of range; `Io` and `NoSpace` as the system has it.
-    pub fn open(self) -> Result<Db> {
+    pub fn open(mut self) -> Result<Db> {
         self.settings.durability.check()?;
-        let (time, days) = (self.settings.reclaim_within, self.settings.partition_days);
+        if let Some(tiers) = &self.retention {
+            self.settings.rollup.tiers = Rollup::check_tiers(tiers)?;
+            self.settings.own_tiers = Some(self.settings.rollup.tiers.clone());
+        }
+        self.settings.rollup.late.check()?;
+        let (time, days) = (self.settings.reclaim_within, self.settings.rollup.partition_days);
         if !RECLAIM_WITHIN.contains(&time) {
             return Err(Error::invalid(format!("reclaiming within {time:?} is outside of {RECLAIM_WITHIN:?}")));
         }

@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 use std::collections::hash_map::Entry as Place;
 use std::ops::Bound;
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::model::selector::Selector;
 use crate::model::series::{SeriesId, SeriesKey};
@@ -35,6 +35,8 @@ pub(crate) struct Catalog {
     key_bytes: usize,
     /// Series that the stored catalogue does not know yet.
     unstored: BTreeSet<SeriesId>,
+    /// Series that live on in windows alone.
+    resting: FxHashSet<SeriesId>,
 }
 
 /// What is known of a series.
@@ -75,6 +77,21 @@ impl Catalog {
         self.entries.len()
     }
 
+    /// Number of series that do not live on in windows alone.
+    pub(crate) fn active_len(&self) -> usize {
+        self.len() - self.resting.len()
+    }
+
+    /// Whether a series lives on in windows alone.
+    pub(crate) fn is_resting(&self, id: SeriesId) -> bool {
+        self.resting.contains(&id)
+    }
+
+    /// Notes which series live on in windows alone, until they are named again.
+    pub(crate) fn rest(&mut self, ids: impl IntoIterator<Item = SeriesId>) {
+        self.resting = ids.into_iter().filter(|id| self.keys.contains_key(id)).collect();
+    }
+
     /// The id that the next new series gets.
     pub(crate) fn next_id(&self) -> SeriesId {
         SeriesId(self.next_id)
@@ -85,6 +102,7 @@ impl Catalog {
         if let Some(entry) = self.entries.get_mut(key) {
             assert_eq!(entry.id, id, "a name stands for one series");
             entry.named = epoch;
+            self.resting.remove(&id);
             return;
         }
         self.next_id = self.next_id.max(id.0.checked_add(1).expect("ids end below 2^32"));
@@ -108,6 +126,7 @@ impl Catalog {
     pub(crate) fn remove(&mut self, id: SeriesId) {
         let key = self.keys.remove(&id).expect("only known series leave");
         self.unstored.remove(&id);
+        self.resting.remove(&id);
         self.entries.remove(&key);
         self.ordered.remove(&key);
         self.key_bytes -= key.memory_bytes();

@@ -252,7 +252,7 @@ fn decode_point(
     };
     *previous = Previous { series: i64::from(series.0), time, ttl, unit };
     let expires_at = ttl.map_or(NEVER, |ttl| time.wrapping_add(ttl));
-    let point = PackedPoint { time, expires_at, bits, unit, kind };
+    let point = PackedPoint { time, expires_at, bits, unit, kind, is_apart: false };
     if !point.is_storable() {
         return Err(Malformed("a point's time is out of range"));
     }

@@ -12,6 +12,8 @@ use crate::model::series::SeriesId;
 const META_BYTES_MIN: usize = 13;
 const OVERRIDE: u64 = 0;
 const CLASS_NEVER: u64 = 1;
+/// Where a class 1 ms wide would be; there is none so narrow.
+const SUMMARIES: u64 = 2;
 
 /// Before the first segment of a list.
 const START: SegmentMeta = SegmentMeta {
@@ -45,8 +47,13 @@ fn put(meta: &SegmentMeta, before: &SegmentMeta, out: &mut Vec<u8>) {
         Role::Override => varint::put(out, OVERRIDE),
         Role::Plain(ExpiryClass { width: 0, .. }) => varint::put(out, CLASS_NEVER),
         Role::Plain(ExpiryClass { width, span }) => {
+            assert!(width.unsigned_abs() > 1, "classes are far wider than a millisecond");
             varint::put(out, width.unsigned_abs().saturating_add(CLASS_NEVER));
             varint::put_signed(out, span);
+        }
+        Role::Summaries(resolution) => {
+            varint::put(out, SUMMARIES);
+            varint::put_signed(out, resolution);
         }
     }
     varint::put_signed(out, delta(meta.newest.0, before.newest.0));
@@ -94,6 +101,7 @@ fn take(reader: &mut Reader<'_>, before: &SegmentMeta) -> Result<SegmentMeta, Ma
     let role = match reader.number()? {
         OVERRIDE => Role::Override,
         CLASS_NEVER => Role::Plain(ExpiryClass::NEVER),
+        SUMMARIES => Role::Summaries(reader.signed()?),
         width => {
             let width = i64::try_from(width - CLASS_NEVER).map_err(|_| Malformed("a class is too wide"))?;
             Role::Plain(ExpiryClass { width, span: reader.signed()? })
@@ -128,7 +136,8 @@ mod tests {
         let role = prop_oneof![
             Just(Role::Override),
             Just(Role::Plain(ExpiryClass::NEVER)),
-            (1..i64::MAX, any::<i64>()).prop_map(|(width, span)| Role::Plain(ExpiryClass { width, span })),
+            (2..i64::MAX, any::<i64>()).prop_map(|(width, span)| Role::Plain(ExpiryClass { width, span })),
+            any::<i64>().prop_map(Role::Summaries),
         ];
         let expiry = || prop_oneof![Just(NEVER), Just(ALWAYS_DEAD), any::<i64>()];
         let numbers = (any::<u64>(), any::<i64>(), any::<u64>(), any::<u64>(), any::<u64>(), any::<u64>());
@@ -208,11 +217,15 @@ mod tests {
             series: (SeriesId(1), SeriesId(2)),
         };
         let shadows = SegmentMeta { number: 8, role: Role::Override, expiries: (ALWAYS_DEAD, ALWAYS_DEAD), ..meta };
+        let role = Role::Summaries(300_000);
+        let summaries = SegmentMeta { number: 9, role, erased: Sequence(9), times: (0, 599_999), ..meta };
+        let summaries = SegmentMeta { expiries: (NEVER, NEVER), ..summaries };
         let mut bytes = Vec::new();
-        encode(&[meta, shadows], &mut bytes);
-        let mut golden = vec![2, 14, 2, 4, 3, 18, 1, 0xac, 2, 0xf4, 3, 20, 4, 2, 2, 0, 1, 2];
+        encode(&[meta, shadows, summaries], &mut bytes);
+        let mut golden = vec![3, 14, 2, 4, 3, 18, 1, 0xac, 2, 0xf4, 3, 20, 4, 2, 2, 0, 1, 2];
         golden.extend([2, 0, 0, 0, 1, 0xac, 2, 0xf4, 3, 0, 4, 1, 1, 1, 2]);
+        golden.extend([2, 0, 2, 0xc0, 0xcf, 36, 0, 0, 0xac, 2, 0xf4, 3, 19, 0xfe, 0x9e, 73, 0, 0, 1, 2]);
         assert_eq!(bytes, golden);
-        assert_eq!(decode(&golden), Ok(vec![meta, shadows]));
+        assert_eq!(decode(&golden), Ok(vec![meta, shadows, summaries]));
     }
 }

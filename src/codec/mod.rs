@@ -11,6 +11,7 @@ pub(crate) mod names;
 pub(crate) mod points;
 pub(crate) mod record;
 pub(crate) mod stats;
+pub(crate) mod summaries;
 pub(crate) mod times;
 pub(crate) mod varint;
 

@@ -36,6 +36,8 @@ pub(crate) struct Shape {
     /// First and last time, in ms.
     pub(crate) first: i64,
     pub(crate) last: i64,
+    /// Whether some point is in no summary of a window.
+    pub(crate) apart: bool,
     /// Whether all points are equally far from the next.
     pub(crate) even: bool,
     pub(crate) expiry: Expiry,
@@ -67,6 +69,8 @@ const NEVER_AFTER: i64 = i64::MAX;
 const INT: i64 = 0;
 const FLOAT: i64 = 1;
 const SHADOW: i64 = 2;
+const INT_APART: i64 = 3;
+const FLOAT_APART: i64 = 4;
 
 impl Shape {
     /// The shape of points in ascending order of time, of which there is at least one.
@@ -82,15 +86,16 @@ impl Shape {
             floats: small(number_of(Kind::Float)),
             first: start.time,
             last: end.time,
+            apart: points.iter().any(|point| point.is_apart),
             even: points.windows(2).all(|pair| pair[1].time - pair[0].time == step),
             expiry: Expiry::of(points),
             unit: UnitOf::of(points),
         }
     }
 
-    /// Whether there are two kinds of points, or shadows.
+    /// Whether there are two kinds of points, or shadows, or points apart.
     pub(crate) fn is_mixed(&self) -> bool {
-        self.ints != self.count && self.floats != self.count
+        self.apart || (self.ints != self.count && self.floats != self.count)
     }
 
     /// How many points are no shadows.
@@ -206,10 +211,12 @@ pub(crate) fn encode(shape: &Shape, points: &[PackedPoint], columns: &mut Column
         numbers.clear();
         match column {
             Column::Times => numbers.extend(points.iter().map(|point| point.time)),
-            Column::Kinds => numbers.extend(points.iter().map(|point| match point.kind {
-                Kind::Int => INT,
-                Kind::Float => FLOAT,
-                Kind::Shadow => SHADOW,
+            Column::Kinds => numbers.extend(points.iter().map(|point| match (point.kind, point.is_apart) {
+                (Kind::Int, false) => INT,
+                (Kind::Float, false) => FLOAT,
+                (Kind::Shadow, _) => SHADOW,
+                (Kind::Int, true) => INT_APART,
+                (Kind::Float, true) => FLOAT_APART,
             })),
             Column::Ints => {
                 let of_kind = points.iter().filter(|point| point.kind == Kind::Int);
@@ -263,10 +270,11 @@ pub(crate) fn decode(shape: &Shape, columns: &Columns, out: &mut Vec<PackedPoint
     let mut units = numbers(Column::Units)?.into_iter();
     out.reserve(times.len());
     for (at, &time) in times.iter().enumerate() {
+        let is_apart = matches!(kinds.get(at), Some(&(INT_APART | FLOAT_APART)));
         let kind = match kinds.get(at) {
             None => only,
-            Some(&INT) => Kind::Int,
-            Some(&FLOAT) => Kind::Float,
+            Some(&(INT | INT_APART)) => Kind::Int,
+            Some(&(FLOAT | FLOAT_APART)) => Kind::Float,
             Some(_) => {
                 out.push(PackedPoint::shadow(time));
                 continue;
@@ -292,7 +300,7 @@ pub(crate) fn decode(shape: &Shape, columns: &Columns, out: &mut Vec<PackedPoint
             }
         };
         let bits = value.ok_or(Malformed("a column is too short"))?;
-        out.push(PackedPoint { time, expires_at, bits, unit, kind });
+        out.push(PackedPoint { time, expires_at, bits, unit, kind, is_apart });
     }
     Ok(())
 }
@@ -307,10 +315,11 @@ fn check_times(shape: &Shape, times: &[i64]) -> Result<(), Malformed> {
 }
 
 fn check_kinds(shape: &Shape, kinds: &[i64]) -> Result<(), Malformed> {
-    let number_of = |kind| kinds.iter().filter(|&&each| each == kind).count();
-    let numbers = [number_of(INT), number_of(FLOAT)];
-    let is_known = kinds.iter().all(|kind| (INT..=SHADOW).contains(kind));
-    if is_known && numbers == [shape.ints as usize, shape.floats as usize] {
+    let number_of = |kind, apart| kinds.iter().filter(|&&each| each == kind || each == apart).count();
+    let numbers = [number_of(INT, INT_APART), number_of(FLOAT, FLOAT_APART)];
+    let is_known = kinds.iter().all(|kind| (INT..=FLOAT_APART).contains(kind));
+    let is_apart = kinds.iter().any(|&kind| kind > SHADOW) == shape.apart;
+    if is_known && is_apart && numbers == [shape.ints as usize, shape.floats as usize] {
         Ok(())
     } else {
         Err(Malformed("the kinds of a chunk's points are not those of its entry"))

@@ -15,7 +15,7 @@ use crate::model::series::{SeriesId, SeriesKey};
 use crate::model::time::{TimeRange, Timestamp};
 
 /// What a volume's directory is: the content of FORMAT.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(crate) struct FormatV1 {
     /// Id of this volume.
     pub(crate) volume: [u8; 16],
@@ -23,6 +23,12 @@ pub(crate) struct FormatV1 {
     pub(crate) lineage: [u8; 16],
     /// Span of a partition, in whole days.
     pub(crate) partition_days: u16,
+    /// How late points may come to count in windows, in ms; none for any.
+    pub(crate) discard_late_after: Option<u64>,
+    /// Length of windows and how long they are kept, in ms, for who opens it without saying.
+    pub(crate) tiers: Vec<(i64, i64)>,
+    /// Whether windows keep how their values are spread.
+    pub(crate) sketches: bool,
 }
 
 /// A series' name, in the order in which its dimensions were first written.
@@ -156,10 +162,19 @@ mod tests {
     #[test]
     fn golden_bytes_of_records() {
         // Goal: the bytes on disk never change, whatever crate writes them.
-        let format = FormatV1 { volume: [1; 16], lineage: [2; 16], partition_days: 1 };
+        let format = FormatV1 {
+            volume: [1; 16],
+            lineage: [2; 16],
+            partition_days: 1,
+            discard_late_after: Some(3),
+            tiers: vec![(4, 5)],
+            sketches: true,
+        };
         let mut golden = vec![1; 16];
         golden.extend([2; 16]);
-        golden.extend([1, 0]);
+        golden.extend([1, 0, 1, 3, 0, 0, 0, 0, 0, 0, 0]);
+        golden.extend([1_u64, 4, 5].iter().flat_map(|number| number.to_le_bytes()));
+        golden.push(1);
         assert_eq!(format.encode(), golden);
         assert_eq!(FormatV1::decode(&golden), Ok(format));
 
@@ -175,7 +190,15 @@ mod tests {
 
     #[test]
     fn a_byte_too_many_or_too_few_is_refused() {
-        let mut bytes = FormatV1 { volume: [1; 16], lineage: [2; 16], partition_days: 1 }.encode();
+        let mut bytes = FormatV1 {
+            volume: [1; 16],
+            lineage: [2; 16],
+            partition_days: 1,
+            discard_late_after: None,
+            tiers: Vec::new(),
+            sketches: false,
+        }
+        .encode();
         assert!(FormatV1::decode(&bytes[..bytes.len() - 1]).is_err());
         bytes.push(0);
         assert!(FormatV1::decode(&bytes).is_err());

@@ -29,7 +29,7 @@ pub(crate) struct Spread<V, S> {
 }
 
 // The first byte of the statistics of floats.
-const EXPONENT_MAX: u8 = 15;
+pub(super) const EXPONENT_MAX: u8 = 15;
 const AS_BITS: u8 = 31;
 const EXPONENT_MASK: u8 = 31;
 const SUM_AS_BITS: u8 = 1 << 5;
@@ -38,7 +38,7 @@ const NON_FINITE: u8 = 1 << 7;
 
 /// Whole numbers below this divide by a power of ten into the double nearest to the decimal.
 const WHOLE_MAX: i128 = 1 << 53;
-const POWERS: [f64; EXPONENT_MAX as usize + 1] =
+pub(super) const POWERS: [f64; EXPONENT_MAX as usize + 1] =
     [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15];
 
 impl Stats {
@@ -186,13 +186,13 @@ fn decimals_of(spread: &Spread<f64, f64>) -> Option<(u8, Spread<i128, i128>)> {
 }
 
 /// The whole number that gives back exactly this double when it is divided by 10^e.
-fn whole_of(value: f64, e: u8) -> Option<i128> {
+pub(super) fn whole_of(value: f64, e: u8) -> Option<i128> {
     #[expect(clippy::cast_possible_truncation, reason = "a saturating cast; the bits are compared below")]
     let whole = (value * POWERS[usize::from(e)]).round() as i128;
     (float_of(whole, e)?.to_bits() == value.to_bits()).then_some(whole)
 }
 
-fn float_of(whole: i128, e: u8) -> Option<f64> {
+pub(super) fn float_of(whole: i128, e: u8) -> Option<f64> {
     #[expect(clippy::cast_precision_loss, reason = "a double holds every whole number up to 2^53")]
     let float = whole as f64 / POWERS[usize::from(e)];
     (-WHOLE_MAX < whole && whole < WHOLE_MAX).then_some(float)
@@ -268,7 +268,8 @@ mod tests {
     use proptest::prelude::*;
 
     fn points(values: impl IntoIterator<Item = (Kind, u64)>) -> Vec<PackedPoint> {
-        let packed = |(time, (kind, bits))| PackedPoint { time, expires_at: NEVER, bits, unit: 0, kind };
+        let packed =
+            |(time, (kind, bits))| PackedPoint { time, expires_at: NEVER, bits, unit: 0, kind, is_apart: false };
         (0..).zip(values).map(packed).collect()
     }
 

@@ -12,17 +12,30 @@ use crate::engine::plan::{Circumstances, Job, Reason, plan};
 use crate::engine::queue::Work;
 use crate::engine::shelf::{Shelf, Slot};
 use crate::error::{Error, ErrorKind, Result};
+use crate::head::Head;
 use crate::manifest::Edit;
+use crate::model::durability::Sequence;
 use crate::model::packed::PackedPoint;
 use crate::model::segment::{Deletion, ExpiryClass, Role};
 use crate::model::series::{SeriesId, SeriesKey};
 use crate::model::time::Timestamp;
 use crate::segment::{Chunk, Directory};
 
+/// Up to when what has expired may be destroyed, so that no window comes to say something else for it (semantics S7).
+pub(super) struct Settled {
+    /// Everywhere: up to the acceptance of the first batch that is not in segments yet, for it may have replaced what
+    /// was alive by then.
+    pub(super) now: Timestamp,
+    /// Where no such batch has points: the confirmed moment.
+    pub(super) confirmed: Timestamp,
+    /// From when to when those have points, in ms.
+    pub(super) recent: Vec<(i64, i64)>,
+}
+
 /// A segment that is being read from its first series to its last.
 struct Input {
     slot: Arc<Slot>,
-    chunks: Peekable<Directory>,
+    chunks: Peekable<Directory<Chunk>>,
 }
 
 impl Engine {
@@ -46,14 +59,18 @@ impl Engine {
         self.check_open()?;
         self.bury_unread();
         let shelf = self.view.read().shelf.clone();
-        let now = self.guard.confirmed();
+        let confirmed = self.guard.confirmed();
+        let settled = self.settled(confirmed, Sequence::default());
+        let now = settled.now;
         let damaged = shelf.slots().iter().filter(|slot| slot.damage().is_some()).map(|slot| slot.meta.number);
         let damaged = damaged.chain(self.avoided.lock().iter().copied()).collect();
         let free_bytes = self.disk.free_bytes(&self.dir).unwrap_or(u64::MAX);
         let about = Circumstances {
             now: now.as_millis(),
+            confirmed: settled.confirmed.as_millis(),
+            recent: &settled.recent,
             reclaim_within: self.settings.reclaim_millis(),
-            partition_days: self.format.partition_days,
+            rollup: &self.rollup,
             free_bytes,
             damaged: &damaged,
             is_eager,
@@ -62,31 +79,52 @@ impl Engine {
             self.troubles.note_compaction(None);
             return Ok(false);
         };
-        let done = self.run(&job, shelf, now);
+        let done = self.run(&job, shelf, now, confirmed);
         self.troubles.note_compaction(done.as_ref().err());
         self.bury_unread();
         done.map(|()| true)
     }
 
-    fn run(&self, job: &Job, shelf: Arc<Shelf>, now: Timestamp) -> Result<()> {
+    /// Up to when what has expired may be destroyed. Heads up to `flushed` are not looked at.
+    pub(super) fn settled(&self, confirmed: Timestamp, flushed: Sequence) -> Settled {
+        let mut writer = self.writer.lock();
+        // From here on nothing is accepted that could replace what was alive before.
+        writer.accepts_from = writer.accepts_from.max(confirmed);
+        let view = self.view.read();
+        let behind = view.frozen.iter().filter(|frozen| frozen.last > flushed).map(|frozen| &frozen.head);
+        let heads: Vec<&Head> = behind.chain([&view.active]).collect();
+        let accepted = heads.iter().filter_map(|head| head.accepted_from()).chain(writer.accepted_from());
+        let now = accepted.fold(confirmed, Timestamp::min);
+        let mut recent: Vec<(i64, i64)> = heads.iter().filter_map(|head| head.times()).collect();
+        recent.extend(writer.accepted_from().map(|_| (i64::MIN, i64::MAX)));
+        Settled { now, confirmed, recent }
+    }
+
+    fn run(&self, job: &Job, shelf: Arc<Shelf>, now: Timestamp, confirmed: Timestamp) -> Result<()> {
         tracing::debug!(?job, "a compaction starts");
         let (inputs, reason) = match job {
             Job::Drop(numbers) => {
                 let edit = Edit { remove: numbers.clone(), ..Edit::default() };
                 drop(shelf);
-                return self.commit_edit(edit, now);
+                return self.commit_edit(edit, confirmed).map(|_| ());
             }
             Job::Merge(numbers, reason) | Job::Fold(numbers, reason) => (numbers, *reason),
+            Job::Summarise(numbers, _) => (numbers, Reason::Many),
         };
         let role = match job {
             Job::Merge(numbers, _) => shelf.slot(numbers[0]).map(|slot| slot.meta.role),
-            Job::Drop(_) | Job::Fold(..) => None,
+            Job::Drop(_) | Job::Fold(..) | Job::Summarise(..) => None,
         };
-        match self.rewrite(inputs, role, &shelf, now) {
+        let written = match job {
+            Job::Summarise(numbers, length) => self.summarise(numbers, *length, &shelf),
+            _ => self.rewrite(inputs, role, &shelf, now),
+        };
+        match written {
             Ok(add) => {
                 drop(shelf);
                 self.counters.note_rewritten(add.iter().map(|meta| meta.bytes).sum(), reason == Reason::Expiry);
-                self.commit_edit(Edit { add, remove: inputs.clone(), ..Edit::default() }, now)
+                // If it came too late, the next plan has another look.
+                self.commit_edit(Edit { add, remove: inputs.clone(), ..Edit::default() }, confirmed).map(|_| ())
             }
             // It has been noted: the next plan leaves the damaged segment alone.
             Err(error) if error.kind() == ErrorKind::Corruption => Ok(()),
@@ -124,7 +162,7 @@ impl Engine {
         let deletions = by_series(&shelf.version.deletions);
         let mut output = self.output();
         while let Some(id) = next_series(&mut inputs)? {
-            let key = self.key_of(id, &inputs)?;
+            let key = self.key_of(id, inputs.iter().map(|input| &input.slot))?;
             let filter = Filter::new((i64::MIN, i64::MAX), deletions.get(&id).cloned().unwrap_or_default());
             let mut sources = Vec::new();
             let mut bytes = 0;
@@ -132,7 +170,6 @@ impl Engine {
                 let chunks = chunks_of(input, id)?;
                 let points: u64 = chunks.iter().map(|chunk| u64::from(chunk.count())).sum();
                 bytes += points * input.slot.meta.bytes / input.slot.meta.points.max(1);
-                // A source without chunks keeps its place, so that a source's number says where its units are.
                 sources.push(Source::segment(input.slot.clone(), chunks, filter.clone()));
             }
             self.copy(Cursor::new(sources), (id, &key), role, facts, now, &mut output)?;
@@ -163,25 +200,32 @@ impl Engine {
             let partition = crate::model::segment::Partition::of(point.time, days);
             let class = || Role::Plain(ExpiryClass::of(&point, self.settings.reclaim_millis()));
             let role = role.unwrap_or_else(class);
-            output.push((partition, role), facts, (id, key), point, (source, cursor.units(source)))?;
+            output.push(
+                (partition, role),
+                facts,
+                (id, key),
+                point,
+                (cursor.number(source).unwrap_or(0), cursor.units(source)),
+            )?;
         }
         Ok(())
     }
 
     /// The name of a series, from the catalogue or else from the segments themselves.
-    fn key_of(&self, id: SeriesId, inputs: &[Input]) -> Result<SeriesKey> {
+    pub(super) fn key_of<'a>(&self, id: SeriesId, mut slots: impl Iterator<Item = &'a Arc<Slot>>) -> Result<SeriesKey> {
         if let Some(key) = self.view.read().catalog.key(id) {
             return Ok(key.clone());
         }
-        for input in inputs {
-            let names = input.slot.file()?.names().map_err(|error| input.slot.note(&error))?;
+        let mut first = None;
+        for slot in &mut slots {
+            let names = slot.file()?.names().map_err(|error| slot.note(&error))?;
             if let Some((_, key)) = names.into_iter().find(|(named, _)| *named == id) {
                 return Ok(key);
             }
+            first = first.or(Some(slot));
         }
-        let slot = &inputs[0].slot;
-        let number = slot.meta.number;
-        Err(slot.note(&Error::corrupt(format!("segment {number} holds series {} without a name", id.0))))
+        let error = Error::corrupt(format!("series {} has no name", id.0));
+        Err(first.map_or_else(|| error.clone(), |slot| slot.note(&error)))
     }
 
     /// Lets go of series that have no byte left, in segments or in the log.
@@ -198,19 +242,21 @@ impl Engine {
 
     fn forget_unnamed(&self) -> Result<()> {
         let shelf = self.view.read().shelf.clone();
-        let mut named: HashSet<SeriesId> = HashSet::new();
+        let (mut named, mut in_windows): (HashSet<SeriesId>, HashSet<SeriesId>) = Default::default();
         for slot in shelf.slots() {
             // What cannot be read may name any series.
             let Ok(ids) = slot.file().and_then(|file| file.series_ids()) else {
                 self.counters.note_dropped();
                 return Ok(());
             };
-            named.extend(ids);
+            if slot.meta.holds_points() { named.extend(ids) } else { in_windows.extend(ids) }
         }
         drop(shelf);
+        in_windows.retain(|id| !named.contains(id));
         let gone: Vec<(SeriesId, SeriesKey)> = {
             let view = self.view.read();
-            let is_unnamed = |id: &SeriesId| !named.contains(id) && !view.holds_recent(*id);
+            let is_known = |id: &SeriesId| named.contains(id) || in_windows.contains(id);
+            let is_unnamed = |id: &SeriesId| !is_known(id) && !view.holds_recent(*id);
             let (gone, waiting): (Vec<_>, Vec<_>) =
                 (view.catalog.iter()).filter(|(id, ..)| is_unnamed(id)).partition(|(id, ..)| view.is_forgettable(*id));
             if !waiting.is_empty() {
@@ -219,6 +265,11 @@ impl Engine {
             }
             gone.into_iter().map(|(id, key, _)| (id, key.clone())).collect()
         };
+        {
+            let mut view = self.view.write();
+            let resting: Vec<SeriesId> = in_windows.into_iter().filter(|id| !view.holds_recent(*id)).collect();
+            view.catalog.rest(resting);
+        }
         if gone.is_empty() {
             return Ok(());
         }
@@ -228,7 +279,7 @@ impl Engine {
         let removed: Vec<SeriesKey> = self.forgotten.lock().drain(..).map(|(_, key)| key).collect();
         tracing::debug!(series = removed.len(), "series without a byte are forgotten");
         let committed = self.commit_change(Edit::default(), &removed, self.guard.confirmed());
-        committed.inspect_err(|error| self.troubles.note_compaction(Some(error)))
+        committed.map(|_| ()).inspect_err(|error| self.troubles.note_compaction(Some(error)))
     }
 }
 

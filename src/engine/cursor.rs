@@ -26,6 +26,8 @@ pub(super) struct Cursor {
 #[derive(Debug)]
 pub(super) struct Source {
     place: Place,
+    /// Deletions up to this one were carried out in it.
+    erased: Sequence,
     /// Chunks that neither end has come to yet.
     chunks: VecDeque<Chunk>,
     front: IntoIter<PackedPoint>,
@@ -86,6 +88,7 @@ impl Source {
         points.retain(|point| filter.takes(erased, point.time));
         Self {
             place: Place::Memory(units),
+            erased,
             chunks: VecDeque::new(),
             front: points.into_iter(),
             back: Vec::new().into_iter(),
@@ -109,7 +112,7 @@ impl Source {
     pub(super) fn segment(slot: Arc<Slot>, chunks: Vec<Chunk>, filter: Filter) -> Self {
         let chunks = chunks.into();
         let (front, back) = (Vec::new().into_iter(), Vec::new().into_iter());
-        Self { place: Place::Segment(slot), chunks, front, back, filter }
+        Self { erased: slot.meta.erased, place: Place::Segment(slot), chunks, front, back, filter }
     }
 
     /// The time of the next point in front, or a time that is not behind it while that is not decoded.
@@ -151,7 +154,7 @@ impl Source {
         read.map_err(|error| Unread(error, (chunk.first(), chunk.last())))?;
         let Filter { times: (first, last), deletions, unread, .. } = &self.filter;
         if chunk.first() < *first || *last < chunk.last() || !deletions.is_empty() || !unread.is_empty() {
-            points.retain(|point| self.filter.takes(slot.meta.erased, point.time));
+            points.retain(|point| self.filter.takes(self.erased, point.time));
         }
         Ok(points.into_iter())
     }
@@ -191,6 +194,19 @@ impl Cursor {
             Place::Memory(units) => units,
             Place::Segment(slot) => slot.file().expect("a point came out of it").units(),
         }
+    }
+
+    /// The number of the segment that a source is; memory is none.
+    pub(super) fn number(&self, source: usize) -> Option<u64> {
+        match &self.sources[source].place {
+            Place::Memory(_) => None,
+            Place::Segment(slot) => Some(slot.meta.number),
+        }
+    }
+
+    /// The last deletion that was carried out in a source.
+    pub(super) fn erased(&self, source: usize) -> Sequence {
+        self.sources[source].erased
     }
 
     /// The next point and its source. After an error the points that could not be read are left out.

@@ -78,7 +78,7 @@ impl Engine {
         drop(view);
         let told = |error: &Error| format!("unreadable: {error}");
         for slot in places.slots(id, range) {
-            let name = format!("{}/{}", layout::SEGMENTS, layout::segment_name(slot.meta.number));
+            let name = format!("{}/{}", layout::SEGMENTS, layout::segment_name(slot.meta.number, slot.meta.kind()));
             let filter = Filter::new((millis, millis), std::sync::Arc::default());
             let point =
                 Source::of(slot, id, filter).map(|source| Cursor::new(source.into_iter().collect()).next().transpose());

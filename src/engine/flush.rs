@@ -6,7 +6,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::engine::Engine;
-use crate::engine::cursor::{Cursor, Filter, Source};
+use crate::engine::beneath::{Beneath, Under};
+use crate::engine::cursor::Filter;
 use crate::engine::output::{Facts, Output};
 use crate::engine::queue::Work;
 use crate::engine::settings::Maintenance;
@@ -16,7 +17,7 @@ use crate::error::{Error, Result};
 use crate::manifest::{Edit, Flushed};
 use crate::model::limits::{FROZEN_HEADS_MAX, HEAD_UNITS_MAX};
 use crate::model::packed::PackedPoint;
-use crate::model::segment::{ExpiryClass, Partition, Role};
+use crate::model::segment::{Deletion, ExpiryClass, Partition, Role};
 use crate::model::series::{SeriesId, SeriesKey};
 use crate::model::time::{TimeRange, Timestamp};
 
@@ -27,16 +28,18 @@ const OUTPUTS_MAX: usize = 32;
 const HEAD_PART: usize = 4;
 
 /// What a flush works from.
-struct Flush<'a> {
-    engine: &'a Engine,
-    frozen: &'a Frozen,
-    shelf: &'a Shelf,
-    keys: HashMap<SeriesId, SeriesKey>,
+pub(super) struct Flush<'a> {
+    pub(super) engine: &'a Engine,
+    pub(super) frozen: &'a Frozen,
+    pub(super) shelf: &'a Shelf,
+    pub(super) keys: HashMap<SeriesId, SeriesKey>,
+    /// Deletions that are not carried out everywhere, by series.
+    pub(super) deletions: HashMap<SeriesId, Arc<[Deletion]>>,
     /// Series of which a segment could not be read: it is not looked into again, so that every pass over their points
     /// comes to the same end.
     unknown: RefCell<HashSet<(Partition, SeriesId)>>,
     /// What has expired by now is not written.
-    now: Timestamp,
+    pub(super) now: Timestamp,
 }
 
 impl Engine {
@@ -125,21 +128,27 @@ impl Engine {
         }
     }
 
-    fn flush_one(&self, frozen: &Frozen) -> Result<()> {
+    /// Flushes one head; whether that became true.
+    fn flush_one(&self, frozen: &Frozen) -> Result<bool> {
         let view = self.view.read();
         let shelf = view.shelf.clone();
         let series = frozen.head.series_sorted();
         let keys = series.iter().filter_map(|id| Some((*id, view.catalog.key(*id)?.clone()))).collect();
+        let deletions =
+            series.iter().map(|id| (*id, view.deletions.of(*id))).filter(|(_, of)| !of.is_empty()).collect();
         drop(view);
-        let now = self.guard.confirmed();
-        let flush = Flush { engine: self, frozen, shelf: &shelf, keys, unknown: RefCell::default(), now };
+        let confirmed = self.guard.confirmed();
+        let now = self.settled(confirmed, frozen.last).now;
+        let flush = Flush { engine: self, frozen, shelf: &shelf, keys, deletions, unknown: RefCell::default(), now };
         let mut output = self.output();
         flush.write(&series, &mut output)?;
         let add = output.finish()?;
         let bytes = add.iter().map(|meta| meta.bytes).sum();
-        let points: u64 = add.iter().map(|meta| meta.points).sum();
+        let points: u64 = add.iter().filter(|meta| meta.holds_points()).map(|meta| meta.points).sum();
         let flushed = Flushed { sequence: frozen.last, log_floor: frozen.log_floor };
-        self.commit_edit(Edit { add, flushed: Some(flushed), ..Edit::default() }, now)?;
+        if !self.commit_edit(Edit { add, flushed: Some(flushed), ..Edit::default() }, confirmed)? {
+            return Ok(false);
+        }
         self.counters.note_flush(bytes);
         if points < frozen.head.len() as u64 || self.counters.take_is_waiting() {
             // A series may have had nothing but points that were dead by now, or only the log to name it.
@@ -149,7 +158,7 @@ impl Engine {
         // Not between a writer's look at the bounds and its waiting.
         drop(self.writer.lock());
         self.room.notify_all();
-        Ok(())
+        Ok(true)
     }
 
     /// Removes log files that nothing needs. One that cannot be removed is tried again by the next flush, also if that
@@ -175,6 +184,7 @@ impl Flush<'_> {
                 }
                 output.end_files()?;
             }
+            self.write_windows(partition, &series, output)?;
         }
         Ok(())
     }
@@ -183,7 +193,7 @@ impl Flush<'_> {
         self.engine.format.partition_days
     }
 
-    fn range(&self, partition: Partition) -> TimeRange {
+    pub(super) fn range(&self, partition: Partition) -> TimeRange {
         let start = |partition: Partition| Timestamp::from_millis(partition.start(self.days()));
         TimeRange::new(start(partition), start(Partition(partition.0 + 1)))
     }
@@ -193,8 +203,8 @@ impl Flush<'_> {
         let mut partitions: BTreeMap<Partition, Vec<SeriesId>> = BTreeMap::new();
         for &id in series {
             let mut rest = TimeRange::ALL;
-            while let Some(point) = self.frozen.head.range(id, rest).next() {
-                let partition = Partition::of(point.time, self.days());
+            while let Some((first, _)) = self.frozen.head.ends(id, rest) {
+                let partition = Partition::of(first, self.days());
                 partitions.entry(partition).or_default().push(id);
                 rest = TimeRange::new(self.range(partition).end(), TimeRange::ALL.end());
             }
@@ -229,11 +239,11 @@ impl Flush<'_> {
         output: &mut Output<'_>,
     ) -> Result<()> {
         let key = self.keys.get(&id).ok_or_else(|| Error::corrupt(format!("series {} has no name", id.0)))?;
-        let mut stored = self.stored_times(partition, id);
+        let mut stored = self.beneath(partition, id);
         let facts = Facts { newest: self.frozen.last, erased: self.frozen.last };
         for point in self.frozen.head.range(id, self.range(partition)) {
-            let is_stored = stored.contains(point.time);
-            if matches!(stored, Stored::Unknown) {
+            let is_stored = stored.at(point.time) != Under::Nothing;
+            if stored.is_unread() {
                 self.unknown.borrow_mut().insert((partition, id));
             }
             let (class, point) = match (is_stored, self.is_dead(&point)) {
@@ -251,49 +261,14 @@ impl Flush<'_> {
         Ok(())
     }
 
-    /// The times at which segments hold something of a series, dead or alive, where this head has points.
-    fn stored_times(&self, partition: Partition, id: SeriesId) -> Stored {
+    /// What segments hold of a series where this head has points, or had some.
+    pub(super) fn beneath(&self, partition: Partition, id: SeriesId) -> Beneath {
         if self.unknown.borrow().contains(&(partition, id)) {
-            return Stored::Unknown;
+            return Beneath::unknown();
         }
-        let mut range = self.frozen.head.range(id, self.range(partition));
-        let Some(first) = range.next() else { return Stored::At(Cursor::new(Vec::new()), None) };
-        let last = range.last().unwrap_or(first);
-        let times = (first.time, last.time);
-        let overlapping = TimeRange::new(Timestamp::from_millis(times.0), Timestamp::from_millis(times.1 + 1));
-        let mut sources = Vec::new();
-        for slot in self.shelf.slots().iter().filter(|slot| slot.meta.may_hold(id, overlapping)) {
-            // Deleted points too: where anything is stored, what is new has to hide it.
-            match Source::of(slot, id, Filter::new(times, Arc::default())) {
-                Ok(source) => sources.extend(source),
-                Err(_) => return Stored::Unknown,
-            }
-        }
-        Stored::At(Cursor::new(sources), None)
-    }
-}
-
-/// Times that are asked for in ascending order.
-enum Stored {
-    /// The times of these points; the second is the last that was taken.
-    At(Cursor, Option<i64>),
-    /// A segment cannot be read, so anything may be stored: to take it for empty could bring back what is replaced.
-    Unknown,
-}
-
-impl Stored {
-    fn contains(&mut self, time: i64) -> bool {
-        let Self::At(cursor, taken) = self else { return true };
-        while taken.is_none_or(|taken| taken < time) {
-            match cursor.next() {
-                Some(Ok((point, _))) => *taken = Some(point.time),
-                Some(Err(_)) => {
-                    *self = Self::Unknown;
-                    return true;
-                }
-                None => return false,
-            }
-        }
-        *taken == Some(time)
+        let Some(times) = self.frozen.head.ends(id, self.range(partition)) else { return Beneath::nothing() };
+        // Deleted points too: where anything is stored, what is new has to hide it.
+        let filter = Filter::new(times, Arc::default());
+        Beneath::of(self.shelf, id, &filter, Vec::new())
     }
 }

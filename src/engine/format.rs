@@ -3,6 +3,7 @@
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::codec::checksum;
 use crate::codec::record::FormatV1;
@@ -12,6 +13,7 @@ use crate::env::{identity, layout};
 use crate::error::{Error, ErrorKind, Result};
 use crate::manifest::Manifest;
 use crate::model::limits::PARTITION_DAYS_MAX;
+use crate::model::rollup::{Late, Rollup, Tier};
 
 const MAGIC: [u8; 8] = *b"EBBTIDE\0";
 /// Version of the volume's format.
@@ -20,7 +22,7 @@ const VERSION: u16 = 1;
 const KIND_FORMAT: u16 = 2;
 /// Magic, version, kind and checksum.
 const HEADER_BYTES: usize = 16;
-/// Longest FORMAT that is read; this version's has 50 bytes.
+/// Longest FORMAT that is read; this version's has at most 324 bytes.
 const FORMAT_BYTES_MAX: u64 = 4096;
 /// Reads FORMAT, or makes it in a directory that is empty.
 pub(super) fn read_or_make(disk: &Arc<dyn Disk>, dir: &Path, settings: &Settings) -> Result<FormatV1> {
@@ -38,12 +40,30 @@ fn make(disk: &Arc<dyn Disk>, dir: &Path, path: &Path, settings: &Settings) -> R
         disk.create_dir_all(&folder).map_err(|error| Error::io(format_args!("make {}", folder.display()), error))?;
     }
     let id = || settings.ids.unwrap_or_else(identity::new_id);
-    let format = FormatV1 { volume: id(), lineage: id(), partition_days: settings.partition_days };
+    let format = FormatV1 {
+        volume: id(),
+        lineage: id(),
+        partition_days: settings.rollup.partition_days,
+        discard_late_after: match settings.rollup.late {
+            Late::Correct => None,
+            Late::DiscardAfter(after) => Some(u64::try_from(after.as_millis()).unwrap_or(u64::MAX)),
+        },
+        sketches: settings.rollup.sketches,
+        tiers: settings.rollup.tiers.iter().map(|tier| (tier.window, tier.keep)).collect(),
+    };
     Manifest::create(disk.clone(), dir, format.lineage, settings.clock.now())?;
     // IMPORTANT: FORMAT is written last; a directory without it has never held a point.
     let made = replace(&**disk, path, &encode(&format));
     made.map_err(|error| Error::io(format_args!("make {}", path.display()), error))?;
     Ok(format)
+}
+
+/// The windows that are kept unless whoever opens the volume says otherwise; `None` if they cannot be.
+pub(super) fn tiers_of(format: &FormatV1) -> Option<Vec<Tier>> {
+    let millis = |millis: i64| u64::try_from(millis).map(Duration::from_millis).ok();
+    let tiers: Option<Vec<_>> =
+        format.tiers.iter().map(|&(window, keep)| Some((millis(window)?, millis(keep)?))).collect();
+    Rollup::check_tiers(&tiers?).ok()
 }
 
 /// A directory without FORMAT may hold only what a crash during its creation leaves.
@@ -100,6 +120,9 @@ fn decode(bytes: &[u8]) -> std::result::Result<FormatV1, (ErrorKind, String)> {
     }
     let format = FormatV1::decode(&bytes[HEADER_BYTES..]);
     let format = format.map_err(|malformed| (ErrorKind::Corruption, malformed.0.to_owned()))?;
+    if tiers_of(&format).is_none() {
+        return Err((ErrorKind::Corruption, "windows that cannot be".to_owned()));
+    }
     if !(1..=PARTITION_DAYS_MAX).contains(&format.partition_days) {
         return Err((ErrorKind::Corruption, format!("partitions of {} days cannot be", format.partition_days)));
     }
@@ -110,21 +133,31 @@ fn decode(bytes: &[u8]) -> std::result::Result<FormatV1, (ErrorKind, String)> {
 mod tests {
     use super::*;
 
-    const SAMPLE: FormatV1 = FormatV1 { volume: [1; 16], lineage: [2; 16], partition_days: 1 };
+    fn sample() -> FormatV1 {
+        let tiers = vec![(300_000, 5)];
+        FormatV1 {
+            volume: [1; 16],
+            lineage: [2; 16],
+            partition_days: 1,
+            discard_late_after: None,
+            tiers,
+            sketches: false,
+        }
+    }
 
     #[test]
     fn golden_bytes_of_format() {
         // Goal: FORMAT never changes; docs/format.md explains these bytes.
-        let bytes = encode(&SAMPLE);
+        let bytes = encode(&sample());
         assert_eq!(&bytes[..12], b"EBBTIDE\0\x01\0\x02\0");
-        assert_eq!(&bytes[12..16], &[183, 150, 244, 0]);
-        assert_eq!(bytes.len(), 50);
-        assert_eq!(decode(&bytes), Ok(SAMPLE));
+        assert_eq!(&bytes[12..16], &[97, 198, 174, 221]);
+        assert_eq!(bytes.len(), 76);
+        assert_eq!(decode(&bytes), Ok(sample()));
     }
 
     #[test]
     fn every_flipped_bit_and_every_cut_is_refused() {
-        let bytes = encode(&SAMPLE);
+        let bytes = encode(&sample());
         for bit in 0..bytes.len() * 8 {
             let mut damaged = bytes.clone();
             damaged[bit / 8] ^= 1 << (bit % 8);
@@ -139,15 +172,16 @@ mod tests {
     fn what_cannot_be_true_behind_a_right_checksum_is_refused() {
         // Method: another kind of file, and spans out of range, summed again.
         let summed = |change: &dyn Fn(&mut Vec<u8>)| {
-            let mut bytes = encode(&SAMPLE);
+            let mut bytes = encode(&sample());
             change(&mut bytes);
             bytes[12..16].fill(0);
             let checksum = checksum::of(&bytes);
             bytes[12..16].copy_from_slice(&checksum.to_le_bytes());
             decode(&bytes).map_err(|(kind, _)| kind)
         };
-        assert_eq!(summed(&|_| {}), Ok(SAMPLE));
+        assert_eq!(summed(&|_| {}), Ok(sample()));
         assert_eq!(summed(&|bytes| bytes[10] = 3), Err(ErrorKind::Corruption));
+        assert_eq!(summed(&|bytes| bytes[59] += 1), Err(ErrorKind::Corruption), "windows that do not divide a day");
         for days in [0_u16, 367, u16::MAX] {
             let set = |bytes: &mut Vec<u8>| bytes[48..50].copy_from_slice(&days.to_le_bytes());
             assert_eq!(summed(&set), Err(ErrorKind::Corruption), "{days} days");
@@ -156,7 +190,7 @@ mod tests {
 
     #[test]
     fn a_newer_format_is_told_from_damage() {
-        let mut bytes = encode(&SAMPLE);
+        let mut bytes = encode(&sample());
         bytes[8] = 2;
         bytes[12..16].fill(0);
         let checksum = checksum::of(&bytes);

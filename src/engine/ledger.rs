@@ -8,7 +8,7 @@ use crate::engine::shelf::Slot;
 use crate::engine::view::is_needed_by;
 use crate::env::layout;
 use crate::error::{Error, ErrorKind, Result};
-use crate::manifest::{Edit, Manifest, StoredCatalog};
+use crate::manifest::{Edit, Manifest, StoredCatalog, Version};
 use crate::model::segment::{CatalogMark, SegmentMeta};
 use crate::model::series::{SeriesId, SeriesKey};
 use crate::model::time::Timestamp;
@@ -55,15 +55,20 @@ impl Ledger {
 }
 
 impl Engine {
-    /// Makes an edit true, and visible. On an error nothing has changed, and the files of new segments are gone;
-    /// unless the manifest failed for good, and with it the volume's writing.
-    pub(super) fn commit_edit(&self, edit: Edit, confirmed: Timestamp) -> Result<()> {
+    /// Makes an edit true, and visible; whether it did: not if it brings summaries of other windows than its partition
+    /// is kept in by now, so that what led to it has to be done again. Then, and on an error, nothing has changed, and
+    /// the files of new segments are gone; unless the manifest failed for good, and with it the volume's writing.
+    pub(super) fn commit_edit(&self, edit: Edit, confirmed: Timestamp) -> Result<bool> {
         self.commit_change(edit, &[], confirmed)
     }
 
     /// The same, with series that leave the stored catalogue.
-    pub(super) fn commit_change(&self, mut edit: Edit, removed: &[SeriesKey], confirmed: Timestamp) -> Result<()> {
+    pub(super) fn commit_change(&self, mut edit: Edit, removed: &[SeriesKey], confirmed: Timestamp) -> Result<bool> {
         let mut ledger = self.ledger.lock();
+        if is_stale(ledger.manifest.version(), &edit) {
+            self.discard(&edit.add);
+            return Ok(false);
+        }
         let opened = self.open_new(&edit.add);
         let slots = opened.inspect_err(|_| self.discard(&edit.add))?;
         let (added, next_series, shelf, known) = {
@@ -108,7 +113,7 @@ impl Engine {
         drop(view);
         self.guard.advance(confirmed);
         self.bury(&mut ledger);
-        Ok(())
+        Ok(true)
     }
 
     fn open_new(&self, add: &[SegmentMeta]) -> Result<Vec<Arc<Slot>>> {
@@ -128,7 +133,7 @@ impl Engine {
             if Arc::strong_count(slot) > 1 {
                 return true;
             }
-            let path = folder.join(layout::segment_name(slot.meta.number));
+            let path = folder.join(layout::segment_name(slot.meta.number, slot.meta.kind()));
             match self.disk.remove(&path) {
                 Ok(()) => {
                     self.counters.note_freed(slot.meta.bytes);
@@ -147,4 +152,12 @@ impl Engine {
     pub(super) fn bury_unread(&self) {
         self.bury(&mut self.ledger.lock());
     }
+}
+
+/// Whether an edit brings summaries of windows to a partition that is kept in others.
+fn is_stale(version: &Version, edit: &Edit) -> bool {
+    let summaries = edit.add.iter().filter(|meta| !meta.holds_points());
+    let stays = |meta: &&SegmentMeta| !meta.holds_points() && !edit.remove.contains(&meta.number);
+    let mut stay = summaries.flat_map(|new| version.segments.iter().filter(stays).map(move |old| (new, old)));
+    stay.any(|(new, old)| new.partition == old.partition && new.role != old.role)
 }

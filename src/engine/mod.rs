@@ -1,7 +1,10 @@
 //! The verbs: what a database does with log, head, segments, manifest and catalogue. Each has a room of its own; this
 //! one holds the state they share.
 
+mod aggregate;
 mod background;
+mod beneath;
+mod changes;
 mod compact;
 mod cursor;
 pub(crate) mod explain;
@@ -15,11 +18,17 @@ mod output;
 mod plan;
 pub(crate) mod query;
 mod queue;
+mod records;
 pub(crate) mod recovery;
 pub(crate) mod settings;
 mod shelf;
 pub(crate) mod stats;
+mod summarise;
+mod twins;
+mod units;
+pub(crate) mod verify_rollups;
 mod view;
+mod windows;
 mod write;
 
 #[cfg(test)]
@@ -36,6 +45,8 @@ mod simulation;
 mod ttl_tests;
 #[cfg(test)]
 mod write_tests;
+#[cfg(test)]
+mod year_tests;
 
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -56,6 +67,7 @@ use crate::engine::view::View;
 use crate::env::disk::Disk;
 use crate::env::lock::DirLock;
 use crate::error::{Error, ErrorKind, Result};
+use crate::model::rollup::Rollup;
 use crate::model::series::{SeriesId, SeriesKey};
 use crate::wal::Wal;
 
@@ -70,6 +82,8 @@ pub(crate) struct Engine {
     disk: Arc<dyn Disk>,
     dir: PathBuf,
     format: FormatV1,
+    /// Which windows are kept, and which points count in them.
+    rollup: Arc<Rollup>,
 
     // Self-synchronised.
     guard: ClockGuard,

@@ -9,6 +9,7 @@ mod history;
 mod meddled;
 mod model;
 mod shadows;
+mod windows;
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -25,7 +26,7 @@ const SEED: u64 = 20_261_121;
 const HISTORIES: u64 = 10_000;
 
 /// What a thousand histories do at least so often: less would be a test that no longer looks.
-const OFTEN: [(&str, u64); 29] = [
+const OFTEN: [(&str, u64); 34] = [
     ("write", 5_000),
     ("rewrite", 2_000),
     ("points", 50_000),
@@ -54,7 +55,13 @@ const OFTEN: [(&str, u64); 29] = [
     ("merge of overrides", 5),
     ("fold", 2_000),
     ("erase", 1_500),
-    ("forget", 250),
+    // Where windows are kept, a series outlives its points.
+    ("forget", 200),
+    ("summaries", 8_000),
+    ("summarise", 2_500),
+    ("windows", 200_000),
+    ("windows from points", 80_000),
+    ("windows with bounds", 10_000),
 ];
 
 fn number(name: &str) -> Option<u64> {

@@ -29,6 +29,7 @@ use crate::error::{Error, Result};
 use crate::manifest::{Edit, Manifest, StoredCatalog, Version};
 use crate::model::durability::{Durability, Sequence};
 use crate::model::limits::DAMAGE_NOTES_MAX;
+use crate::model::rollup::{Late, Rollup};
 use crate::model::series::{SeriesId, SeriesKey};
 use crate::wal::{self, Replay, Wal};
 
@@ -70,12 +71,23 @@ impl Engine {
             Box::<MemoryStore>::default()
         };
         let is_lost = |slot: &Slot, error: &Error| {
-            let opened = || disk.open(&segments.join(layout::segment_name(slot.meta.number)));
+            let opened = || disk.open(&segments.join(layout::segment_name(slot.meta.number, slot.meta.kind())));
             let is_missing = || matches!(opened(), Err(error) if error.kind() == io::ErrorKind::NotFound);
             !settings.strict && (error.is_corruption() || is_missing())
         };
         let (catalog, found) = load_catalog(&mut *store, &shelf, &is_lost, &mut damage)?;
-        let view = View::new(catalog, Arc::new(shelf));
+        let late = format.discard_late_after;
+        let late = late.map_or(Late::Correct, |millis| Late::DiscardAfter(Duration::from_millis(millis)));
+        let mut rollup = Rollup {
+            late,
+            partition_days: format.partition_days,
+            sketches: format.sketches,
+            ..settings.rollup.clone()
+        };
+        if let Some(tiers) = settings.own_tiers.clone().or_else(|| format::tiers_of(&format)) {
+            rollup.tiers = tiers;
+        }
+        let view = View::new(catalog, Arc::new(shelf), Arc::new(rollup));
         let engine = Arc::new(Self::assemble(disk, dir, settings, format, lock, Ledger::new(manifest, store), view));
         // IMPORTANT: what was replayed up to an error must not be flushed when the engine goes.
         engine.replay(&version, damage).inspect_err(|_| engine.is_closed.store(true, Ordering::SeqCst))?;
@@ -92,6 +104,8 @@ impl Engine {
             }
             return Err(error);
         }
+        // Which series live on in windows alone is not stored.
+        engine.counters.note_dropped();
         // The log may have been written under a larger bound.
         engine.freeze_if_full();
         Ok(engine)
@@ -139,9 +153,10 @@ impl Engine {
             avoided: Mutex::default(),
             flushing: Mutex::new(()),
             compacting: Mutex::new(()),
-            writer: Mutex::new(Writer::new(committed, view.epoch)),
+            writer: Mutex::new(Writer::new(committed, view.epoch, version.horizon)),
             ledger: Mutex::new(ledger),
             commit: Arc::new(Mutex::new(wal)),
+            rollup: view.rollup.clone(),
             view: RwLock::new(view),
             recovery: Mutex::new(Recovery::default()),
             life: Mutex::new(Life { lock: Some(lock), ..Life::default() }),
@@ -181,7 +196,7 @@ impl Engine {
         *wal = Wal::new(self.disk.clone(), &self.dir, self.format.lineage, self.settings.log_file_bytes, &replay);
         view.visible = view.visible.max(replay.last);
         let committed = self.measure(&wal, &view);
-        *writer = Writer::new(committed, view.epoch);
+        *writer = Writer::new(committed, view.epoch, version.horizon);
         *self.recovery.lock() = told.report(&self.dir, &identity::show(self.format.volume), &replay);
         Ok(())
     }
@@ -271,9 +286,10 @@ fn sweep(disk: &dyn Disk, dir: &Path) -> Result<()> {
 /// Removes segments that no manifest lists: they never became true, or are no longer.
 fn remove_unlisted(disk: &dyn Disk, folder: &Path, version: &Version) -> Result<()> {
     let io = |error| Error::io(format_args!("sweep {}", folder.display()), error);
-    let listed: BTreeSet<u64> = version.segments.iter().map(|meta| meta.number).collect();
+    let listed: BTreeSet<String> =
+        version.segments.iter().map(|meta| layout::segment_name(meta.number, meta.kind())).collect();
     for name in disk.list(folder).map_err(io)? {
-        if layout::segment_number(&name).is_some_and(|number| !listed.contains(&number)) {
+        if layout::segment_number(&name).is_some() && !listed.contains(&name) {
             tracing::info!(file = %name, "a segment that is not true is removed");
             disk.remove(&folder.join(&name)).map_err(io)?;
         }

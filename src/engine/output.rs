@@ -3,29 +3,37 @@
 
 use std::collections::BTreeMap;
 
-use rustc_hash::FxHashMap;
-
 use crate::engine::Engine;
+use crate::engine::units::UnitMap;
 use crate::env::layout;
 use crate::error::{Error, Result};
 use crate::model::durability::Sequence;
 use crate::model::packed::{PackedPoint, Units};
 use crate::model::segment::{Partition, Role, SegmentMeta};
 use crate::model::series::{SeriesId, SeriesKey};
-use crate::segment::SegmentWriter;
+use crate::model::summary::Record;
+use crate::segment::{SegmentWriter, SummaryWriter};
 
 /// Segments under way.
 pub(super) struct Output<'a> {
     engine: &'a Engine,
-    units: Units,
-    /// By source and number there.
-    unit_numbers: FxHashMap<(usize, u32), u32>,
+    pub(super) units: UnitMap,
     open: BTreeMap<(Partition, Role), File<'a>>,
+    /// The summaries under way: only ever those of one partition.
+    summaries: Option<Summaries<'a>>,
     done: Vec<SegmentMeta>,
 }
 
 struct File<'a> {
     writer: SegmentWriter<'a>,
+    series: Option<SeriesId>,
+    facts: Facts,
+}
+
+struct Summaries<'a> {
+    writer: SummaryWriter<'a>,
+    partition: Partition,
+    window: i64,
     series: Option<SeriesId>,
     facts: Facts,
 }
@@ -39,13 +47,7 @@ pub(super) struct Facts {
 
 impl Engine {
     pub(super) fn output(&self) -> Output<'_> {
-        Output {
-            engine: self,
-            units: Units::default(),
-            unit_numbers: FxHashMap::default(),
-            open: BTreeMap::new(),
-            done: Vec::new(),
-        }
+        Output { engine: self, units: UnitMap::default(), open: BTreeMap::new(), summaries: None, done: Vec::new() }
     }
 }
 
@@ -58,13 +60,9 @@ impl Output<'_> {
         facts: Facts,
         (series, key): (SeriesId, &SeriesKey),
         mut point: PackedPoint,
-        (source, units): (usize, &Units),
+        (source, units): (u64, &Units),
     ) -> Result<()> {
-        if let Some(number) = point.unit.checked_sub(1) {
-            let own = &mut self.units;
-            let known = self.unit_numbers.entry((source, number));
-            point.unit = *known.or_insert_with(|| own.number_of(units.get(number))) + 1;
-        }
+        point.unit = self.units.adopt(source, point.unit, units);
         let file = match self.open.entry(place) {
             std::collections::btree_map::Entry::Occupied(file) => file.into_mut(),
             std::collections::btree_map::Entry::Vacant(vacant) => {
@@ -83,12 +81,50 @@ impl Output<'_> {
         file.writer.push(point)
     }
 
+    /// Adds a record to the summaries of a partition. Partitions are done one after the other, series come in order of
+    /// their numbers, and the records of one in order of time. Its unit is a number of [`Self::units`].
+    pub(super) fn push_record(
+        &mut self,
+        (partition, window): (Partition, i64),
+        facts: Facts,
+        (series, key): (SeriesId, &SeriesKey),
+        record: Record,
+    ) -> Result<()> {
+        if self.summaries.as_ref().is_some_and(|open| open.partition != partition) {
+            self.end_summaries()?;
+        }
+        let open = match &mut self.summaries {
+            Some(open) => open,
+            none => {
+                let engine = self.engine;
+                let number = engine.ledger.lock().manifest.take_number();
+                let folder = engine.dir.join(layout::SEGMENTS);
+                let writer = SummaryWriter::create(&*engine.disk, &folder, engine.format.lineage, number, window)?;
+                none.insert(Summaries { writer, partition, window, series: None, facts })
+            }
+        };
+        if open.series != Some(series) {
+            open.writer.begin_series(series, key)?;
+            open.series = Some(series);
+        }
+        open.writer.push(record)
+    }
+
+    fn end_summaries(&mut self) -> Result<()> {
+        let Some(Summaries { writer, partition, window, facts, .. }) = self.summaries.take() else { return Ok(()) };
+        let Facts { newest, erased } = facts;
+        let facts = crate::segment::Facts { partition, role: Role::Summaries(window), newest, erased };
+        self.done.extend(writer.finish(&self.units.units, facts)?);
+        Ok(())
+    }
+
     /// Completes the open files.
     pub(super) fn end_files(&mut self) -> Result<()> {
+        self.end_summaries()?;
         while let Some(((partition, role), file)) = self.open.pop_first() {
             let File { writer, facts: Facts { newest, erased }, .. } = file;
             let facts = crate::segment::Facts { partition, role, newest, erased };
-            self.done.extend(writer.finish(&self.units, facts)?);
+            self.done.extend(writer.finish(&self.units.units, facts)?);
         }
         Ok(())
     }
@@ -116,7 +152,7 @@ impl Engine {
     /// Removes files that never became true. What stays is removed at the next open.
     pub(super) fn discard(&self, segments: &[SegmentMeta]) {
         for meta in segments {
-            let path = self.dir.join(layout::SEGMENTS).join(layout::segment_name(meta.number));
+            let path = self.dir.join(layout::SEGMENTS).join(layout::segment_name(meta.number, meta.kind()));
             if let Err(error) = self.disk.remove(&path) {
                 tracing::debug!(file = %path.display(), %error, "a segment that is not true stays until the next open");
             }

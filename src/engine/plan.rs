@@ -1,9 +1,14 @@
 //! What the compactor does next: a pure function of what is stored and what time it is. Nothing here touches a file.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, HashSet};
 
 use crate::manifest::Version;
+use crate::model::rollup::Rollup;
 use crate::model::segment::{ExpiryClass, Partition, Role, SegmentMeta};
+use crate::model::time::Timestamp;
 
 /// Segments are merged when this many of similar size are there.
 const MERGE_FAN_IN: usize = 4;
@@ -28,6 +33,8 @@ pub(super) enum Job {
     Merge(Vec<u64>, Reason),
     /// Write overrides and what they override anew as plain segments.
     Fold(Vec<u64>, Reason),
+    /// Write these summaries of one partition anew as one segment of windows of this many ms.
+    Summarise(Vec<u64>, i64),
 }
 
 /// Why something is written anew.
@@ -44,12 +51,16 @@ pub(super) enum Reason {
 /// What a plan depends on beside the stored segments.
 #[derive(Clone, Debug)]
 pub(super) struct Circumstances<'a> {
-    /// The confirmed time, in ms.
+    /// The moment up to which what has expired may be destroyed everywhere, in ms.
     pub(super) now: i64,
+    /// The confirmed time, in ms: up to there it may be destroyed where nothing recent is.
+    pub(super) confirmed: i64,
+    /// From when to when there are points that are in no segment yet, in ms.
+    pub(super) recent: &'a [(i64, i64)],
     /// Setting `reclaim_within`, in ms.
     pub(super) reclaim_within: i64,
-    /// Days of a partition.
-    pub(super) partition_days: u16,
+    /// The windows that are kept, and how long.
+    pub(super) rollup: &'a Rollup,
     /// Free bytes of the disk.
     pub(super) free_bytes: u64,
     /// Segments that cannot be read: they are dropped when they are dead, and left alone until then.
@@ -60,7 +71,7 @@ pub(super) struct Circumstances<'a> {
 
 /// The next job, the most urgent first; `None` when there is nothing to do.
 pub(super) fn plan(version: &Version, about: &Circumstances<'_>) -> Option<Job> {
-    let dead = droppable(version, about.now);
+    let dead = droppable(version, about);
     if !dead.is_empty() {
         return Some(Job::Drop(dead));
     }
@@ -72,8 +83,9 @@ pub(super) fn plan(version: &Version, about: &Circumstances<'_>) -> Option<Job> 
     erase.or_else(|| {
         partitions.iter().find_map(|(partition, segments)| {
             let is_cold =
-                Partition(partition.0 + 1).start(about.partition_days).saturating_add(DAY_MILLIS) <= about.now;
-            fold(version, segments, is_cold, about).or_else(|| merge(segments, is_cold, about))
+                Partition(partition.0 + 1).start(about.rollup.partition_days).saturating_add(DAY_MILLIS) <= about.now;
+            let points = fold(version, segments, is_cold, about).or_else(|| merge(segments, is_cold, about));
+            points.or_else(|| summarise(*partition, version, is_cold, about))
         })
     })
 }
@@ -85,15 +97,22 @@ fn fits(inputs: &[&SegmentMeta], about: &Circumstances<'_>) -> bool {
 }
 
 /// Dead segments that hide nothing.
-fn droppable(version: &Version, now: i64) -> Vec<u64> {
+fn droppable(version: &Version, about: &Circumstances<'_>) -> Vec<u64> {
+    let is_recent =
+        |meta: &SegmentMeta| about.recent.iter().any(|&(first, last)| first <= meta.times.1 && meta.times.0 <= last);
+    let is_over = |meta: &SegmentMeta| match meta.role {
+        Role::Summaries(_) => about.rollup.window_at(meta.partition, Timestamp::from_millis(about.now)).is_none(),
+        Role::Plain(_) | Role::Override => meta.is_dead_at(if is_recent(meta) { about.now } else { about.confirmed }),
+    };
     let hides_something = |meta: &SegmentMeta| {
         meta.role == Role::Override
             && version.segments.iter().any(|other| {
-                let is_beneath = other.role != Role::Override || other.newest < meta.newest;
+                let is_plain = matches!(other.role, Role::Plain(_));
+                let is_beneath = is_plain || (other.holds_points() && other.newest < meta.newest);
                 other.number != meta.number && is_beneath && other.overlaps(meta)
             })
     };
-    let dead = version.segments.iter().filter(|meta| meta.is_dead_at(now) && !hides_something(meta));
+    let dead = version.segments.iter().filter(|meta| is_over(meta) && !hides_something(meta));
     dead.map(|meta| meta.number).collect()
 }
 
@@ -101,7 +120,10 @@ fn droppable(version: &Version, now: i64) -> Vec<u64> {
 fn erase(version: &Version, meta: &SegmentMeta, about: &Circumstances<'_>) -> Option<Job> {
     let is_due = version.deletions.iter().any(|deletion| {
         let is_old = deletion.at.as_millis().saturating_add(about.reclaim_within / 2) <= about.now;
-        (is_old || about.is_eager) && meta.erased < deletion.sequence && meta.may_hold(deletion.series, deletion.range)
+        (is_old || about.is_eager)
+            && meta.holds_points()
+            && meta.erased < deletion.sequence
+            && meta.may_hold(deletion.series, deletion.range)
     });
     // One that is there already may be of any size.
     let fits = meta.bytes.saturating_add(FREE_BYTES_KEPT) <= about.free_bytes;
@@ -114,7 +136,7 @@ fn fold(version: &Version, segments: &[&SegmentMeta], is_cold: bool, about: &Cir
     if overrides.is_empty() {
         return None;
     }
-    let overlaps = |meta: &SegmentMeta| overrides.iter().any(|other| other.overlaps(meta));
+    let overlaps = |meta: &SegmentMeta| meta.holds_points() && overrides.iter().any(|other| other.overlaps(meta));
     // What cannot be read cannot be folded, and what lies above it must stay. An override that cannot be read must not
     // come to lie above what was written later, as it would above plain segments or merged overrides.
     if version.segments.iter().any(|meta| about.damaged.contains(&meta.number) && overlaps(meta)) {
@@ -159,6 +181,37 @@ fn merge(segments: &[&SegmentMeta], is_cold: bool, about: &Circumstances<'_>) ->
     })
 }
 
+/// Makes the summaries of a partition coarser when they have reached the age for it, or merges the newest of them.
+fn summarise(partition: Partition, version: &Version, is_cold: bool, about: &Circumstances<'_>) -> Option<Job> {
+    let is_one = |meta: &&SegmentMeta| meta.partition == partition && !meta.holds_points();
+    let mut metas: Vec<&SegmentMeta> = version.segments.iter().filter(is_one).collect();
+    // What cannot be read may be readable later, and has its place in the order.
+    if metas.iter().any(|meta| about.damaged.contains(&meta.number)) {
+        return None;
+    }
+    metas.sort_by_key(|meta| meta.newest);
+    let Role::Summaries(window) = metas.first()?.role else { return None };
+    let job = |metas: &[&SegmentMeta], window| Job::Summarise(metas.iter().map(|meta| meta.number).collect(), window);
+    let due = about.rollup.window_at(partition, Timestamp::from_millis(about.now))?;
+    // Windows that were stored under other tiers may not fit into those that are due; then they stay as they are.
+    if due > window && due % window == 0 {
+        let bytes = metas.iter().map(|meta| meta.bytes).sum::<u64>();
+        let has_room = bytes.saturating_add(FREE_BYTES_KEPT) <= about.free_bytes;
+        return has_room.then(|| job(&metas, due));
+    }
+    let fan_in = if is_cold || about.is_eager { MERGE_FAN_IN_COLD } else { MERGE_FAN_IN };
+    // Records count in the order in which they were written, so what is merged stands side by side: the newest, as far
+    // back as each is at most twice as large as those behind it together.
+    let mut bytes = 0;
+    let alike = metas.iter().rev().take(MERGE_INPUTS_MAX).take_while(|meta| {
+        let is_alike = bytes == 0 || about.is_eager || meta.bytes <= 2 * bytes;
+        bytes += meta.bytes;
+        is_alike && bytes <= MERGED_BYTES_MAX
+    });
+    let newest = &metas[metas.len() - alike.count()..];
+    (newest.len() >= fan_in && fits(newest, about)).then(|| job(newest, window))
+}
+
 /// The smallest segments, as many as may be merged into one.
 fn smallest<'a>(segments: &[&'a SegmentMeta]) -> Vec<&'a SegmentMeta> {
     let mut by_size = segments.to_vec();
@@ -196,159 +249,4 @@ fn similar<'a>(segments: &[&'a SegmentMeta], fan_in: usize) -> Vec<&'a SegmentMe
         run.clear();
     }
     run
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::durability::Sequence;
-    use crate::model::packed::NEVER;
-    use crate::model::segment::Deletion;
-    use crate::model::series::SeriesId;
-    use crate::model::time::{TimeRange, Timestamp};
-
-    const HOUR: i64 = 3_600_000;
-    /// Long after the partitions in use are over, or at their beginning.
-    const COLD: i64 = 9 * DAY_MILLIS;
-    const WARM: i64 = DAY_MILLIS + HOUR;
-
-    /// A segment of the second day that never expires, with the given number, size and times.
-    fn plain(number: u64, bytes: u64, times: (i64, i64)) -> SegmentMeta {
-        SegmentMeta {
-            number,
-            partition: Partition(1),
-            role: Role::Plain(ExpiryClass::NEVER),
-            newest: Sequence(number),
-            erased: Sequence(number),
-            points: bytes,
-            bytes,
-            times: (DAY_MILLIS + times.0, DAY_MILLIS + times.1),
-            expiries: (NEVER, NEVER),
-            series: (SeriesId(0), SeriesId(9)),
-        }
-    }
-
-    fn dying(at: i64, meta: SegmentMeta) -> SegmentMeta {
-        SegmentMeta { role: Role::Plain(ExpiryClass { width: HOUR, span: at / HOUR }), expiries: (at - 9, at), ..meta }
-    }
-
-    fn over(meta: SegmentMeta) -> SegmentMeta {
-        SegmentMeta { role: Role::Override, ..meta }
-    }
-
-    fn version(segments: &[SegmentMeta]) -> Version {
-        Version { segments: segments.to_vec(), ..Version::new(Timestamp::EPOCH) }
-    }
-
-    fn about(now: i64, is_eager: bool, damaged: &HashSet<u64>) -> Circumstances<'_> {
-        let free_bytes = 1 << 40;
-        Circumstances { now, reclaim_within: HOUR, partition_days: 1, free_bytes, damaged, is_eager }
-    }
-
-    fn planned(version: &Version, now: i64, is_eager: bool) -> Option<Job> {
-        plan(version, &about(now, is_eager, &HashSet::new()))
-    }
-
-    #[test]
-    fn what_is_dead_goes_first_and_what_hides_something_stays() {
-        let times = (0, 100);
-        let dead = dying(WARM, plain(1, 10, times));
-        assert_eq!(planned(&version(&[dead]), WARM, false), Some(Job::Drop(vec![1])));
-        assert_eq!(planned(&version(&[dead]), WARM - 1, false), None);
-        // A dead override hides the plain segment beneath it, whatever that one's number.
-        let cover = over(dying(WARM, plain(2, 10, times)));
-        let living = plain(3, 1_000, times);
-        assert_eq!(planned(&version(&[cover, living]), WARM, false), None);
-        assert_eq!(planned(&version(&[cover, plain(3, 1_000, (101, 200))]), WARM, false), Some(Job::Drop(vec![2])));
-        // Also an older override, but not a newer one.
-        let older = over(plain(1, 1_000, times));
-        assert!(!matches!(planned(&version(&[older, cover]), WARM, false), Some(Job::Drop(_))));
-        let newer = over(plain(4, 10, times));
-        assert_eq!(planned(&version(&[cover, newer]), WARM, false), Some(Job::Drop(vec![2])));
-    }
-
-    #[test]
-    fn segments_of_similar_size_are_merged_four_at_a_time_and_large_ones_left_alone() {
-        let sizes = |sizes: &[u64]| -> Version {
-            version(&(1..).zip(sizes).map(|(number, bytes)| plain(number, *bytes, (0, 9))).collect::<Vec<_>>())
-        };
-        let merge = |numbers: &[u64]| Some(Job::Merge(numbers.to_vec(), Reason::Many));
-        assert_eq!(planned(&sizes(&[10, 11, 12]), WARM, false), None);
-        assert_eq!(planned(&sizes(&[10, 11, 12, 13]), WARM, false), merge(&[1, 2, 3, 4]));
-        assert_eq!(planned(&sizes(&[10, 11, 12, 13, 1_000]), WARM, false), merge(&[1, 2, 3, 4]));
-        assert_eq!(planned(&sizes(&[1, 100, 100, 100, 100]), WARM, false), merge(&[2, 3, 4, 5]));
-        assert_eq!(planned(&sizes(&[1, 10, 100, 1_000, 10_000]), WARM, false), None, "that would write the last anew");
-        assert_eq!(planned(&sizes(&[MERGED_BYTES_MAX / 3; 4]), WARM, false), None, "the result would be too large");
-        // A partition that is over is tidied up, but not for a few late points.
-        assert_eq!(planned(&sizes(&[100, 110]), COLD, false), merge(&[1, 2]));
-        assert_eq!(planned(&sizes(&[1, 110]), COLD, false), None);
-        assert_eq!(planned(&sizes(&[1, 1_000_000]), WARM, true), merge(&[1, 2]), "eagerly all of them");
-    }
-
-    #[test]
-    fn neither_other_classes_nor_other_partitions_nor_dying_files_are_merged() {
-        let times = (0, 9);
-        let mut segments: Vec<SegmentMeta> = (1..=4).map(|number| plain(number, 10, times)).collect();
-        segments[0] = dying(WARM + 9 * HOUR, segments[0]);
-        assert_eq!(planned(&version(&segments), WARM, false), None);
-        segments[0] = SegmentMeta { partition: Partition(2), ..plain(1, 10, times) };
-        assert_eq!(planned(&version(&segments), WARM, false), None);
-        let dying: Vec<SegmentMeta> = (1..=4).map(|number| dying(WARM + HOUR, plain(number, 10, times))).collect();
-        assert!(planned(&version(&dying), WARM, false).is_some());
-        assert_eq!(planned(&version(&dying), WARM + HOUR / 2, false), None, "it is dead before it would be read");
-    }
-
-    #[test]
-    fn overrides_are_folded_when_that_is_cheap_and_merged_among_themselves_otherwise() {
-        let times = (0, 100);
-        let fold = |numbers: &[u64], reason| Some(Job::Fold(numbers.to_vec(), reason));
-        let beneath = plain(1, 8_000, times);
-        let cover = over(plain(2, 999, (50, 60)));
-        assert_eq!(planned(&version(&[beneath, cover]), WARM, false), None);
-        let heavier = SegmentMeta { bytes: 1_000, ..cover };
-        assert_eq!(planned(&version(&[beneath, heavier]), WARM, false), fold(&[2, 1], Reason::Many));
-        assert_eq!(planned(&version(&[beneath, cover]), WARM, true), fold(&[2, 1], Reason::Many));
-        let elsewhere = plain(1, 8_000, (61, 100));
-        assert_eq!(planned(&version(&[elsewhere, cover]), WARM, false), fold(&[2], Reason::Expiry), "it hides nothing");
-        let covers: Vec<SegmentMeta> = (2..6).map(|number| over(plain(number, 10, (50, 60)))).collect();
-        let all = [&[beneath], &covers[..]].concat();
-        assert_eq!(planned(&version(&all), WARM, false), Some(Job::Merge(vec![2, 3, 4, 5], Reason::Many)));
-        // What lies beneath and cannot be read can neither be folded nor be laid bare.
-        let damaged = HashSet::from([1]);
-        assert_eq!(plan(&version(&[beneath, heavier]), &about(WARM, true, &damaged)), None);
-        // Nor is what was written above a damaged override laid beneath it, as plain points or by a merge.
-        let damaged = HashSet::from([2]);
-        let newer = over(plain(3, 1_000, (60, 70)));
-        assert_eq!(plan(&version(&[beneath, heavier, newer]), &about(WARM, true, &damaged)), None);
-        let apart = over(plain(3, 1_000, (61, 70)));
-        let folded = plan(&version(&[beneath, heavier, apart]), &about(WARM, true, &damaged));
-        assert_eq!(folded, fold(&[3, 1], Reason::Many));
-    }
-
-    #[test]
-    fn deletions_are_carried_out_when_they_are_due_and_only_where_they_may_hide_something() {
-        let segments = [plain(1, 10, (0, 100)), plain(5, 10, (200, 300))];
-        let range = TimeRange::new(Timestamp::from_millis(DAY_MILLIS), Timestamp::from_millis(DAY_MILLIS + 150));
-        let at = Timestamp::from_millis(WARM);
-        let deletion = Deletion { series: SeriesId(3), range, sequence: Sequence(3), at };
-        let with = |deletion| Version { deletions: vec![deletion], ..version(&segments) };
-        let erase = Some(Job::Merge(vec![1], Reason::Deletion));
-        assert_eq!(planned(&with(deletion), WARM, false), None, "others may come");
-        assert_eq!(planned(&with(deletion), WARM + HOUR / 2, false), erase);
-        assert_eq!(planned(&with(deletion), WARM, true), erase);
-        let due = WARM + HOUR;
-        assert_eq!(planned(&with(Deletion { sequence: Sequence(1), ..deletion }), due, false), None, "carried out");
-        assert_eq!(planned(&with(Deletion { series: SeriesId(10), ..deletion }), due, false), None, "not in there");
-    }
-
-    #[test]
-    fn nothing_is_begun_that_the_disk_cannot_finish_but_dead_files_go() {
-        let segments: Vec<SegmentMeta> = (1..=4).map(|number| plain(number, 1_000, (0, 9))).collect();
-        let damaged = HashSet::new();
-        let tight = |free_bytes| Circumstances { free_bytes, ..about(WARM, true, &damaged) };
-        assert_eq!(plan(&version(&segments), &tight(FREE_BYTES_KEPT + 3_999)), None);
-        assert!(plan(&version(&segments), &tight(FREE_BYTES_KEPT + 4_000)).is_some());
-        let dead = [dying(WARM, segments[0])];
-        assert_eq!(plan(&version(&dead), &tight(0)), Some(Job::Drop(vec![1])));
-    }
 }

@@ -1,6 +1,5 @@
 //! Reading: what is visible now, by the clock read once for each question.
 
-use std::cmp::Reverse;
 use std::sync::Arc;
 
 use crate::engine::Engine;
@@ -74,14 +73,12 @@ impl Places {
 
     /// Segments that may hold something of it, what was written last first.
     pub(super) fn slots(&self, id: SeriesId, range: TimeRange) -> Vec<&Arc<Slot>> {
-        let mut slots: Vec<_> = self.shelf.slots().iter().filter(|slot| slot.meta.may_hold(id, range)).collect();
-        slots.sort_by_key(|slot| (slot.meta.role != Role::Override, Reverse(slot.meta.newest)));
-        slots
+        self.shelf.points_of(id, range)
     }
 
     /// All sources, what was written last first. What cannot be read is left out and noted, and so is what it may have
     /// replaced.
-    fn sources(self, id: SeriesId, range: TimeRange, missing: &mut Vec<Error>) -> Vec<Source> {
+    pub(super) fn sources(self, id: SeriesId, range: TimeRange, missing: &mut Vec<Error>) -> Vec<Source> {
         let mut stored = Vec::new();
         let mut filter = self.filter.clone();
         for slot in self.slots(id, range) {

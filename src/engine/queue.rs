@@ -14,6 +14,7 @@ use crate::model::durability::{Durability, Sequence};
 use crate::model::limits::{GROUP_BYTES_MAX, QUEUE_BYTES_MAX};
 use crate::model::packed::Units;
 use crate::model::series::{SeriesId, SeriesKey};
+use crate::model::time::Timestamp;
 use crate::wal::Payload;
 
 /// The queue, and the state that the next batch builds upon.
@@ -34,6 +35,10 @@ pub(super) struct Writer {
     /// The epoch of the next batch: each one names all of its series anew.
     pub(super) epoch: u64,
     next_ticket: u64,
+    /// What had expired by this moment may be destroyed already, so that no batch is accepted before it.
+    pub(super) accepts_from: Timestamp,
+    /// When the earliest batch was accepted among those that are being committed.
+    committing_from: Option<Timestamp>,
     /// Whether somebody has the turn.
     pub(super) committing: bool,
     /// By ticket: outcomes that their writers have not taken yet.
@@ -98,6 +103,14 @@ impl Pending {
         self.size.log
     }
 
+    /// When it was accepted, if it has points.
+    fn accepted_at(&self) -> Option<Timestamp> {
+        match &self.work {
+            Work::Points { batch, .. } => Some(batch.accepted_at),
+            Work::Deletion { .. } | Work::Freeze | Work::Forget(_) => None,
+        }
+    }
+
     /// Its frame, if it is logged.
     pub(super) fn logged(&self) -> Option<(Sequence, &Payload)> {
         match &self.work {
@@ -108,7 +121,7 @@ impl Pending {
 }
 
 impl Writer {
-    pub(super) fn new(committed: Committed, epoch: u64) -> Self {
+    pub(super) fn new(committed: Committed, epoch: u64, accepts_from: Timestamp) -> Self {
         Self {
             queue: VecDeque::new(),
             queued: Size::default(),
@@ -120,6 +133,8 @@ impl Writer {
             last: committed.last,
             epoch,
             next_ticket: 0,
+            accepts_from,
+            committing_from: None,
             committing: false,
             outcomes: HashMap::new(),
             committed,
@@ -234,12 +249,19 @@ impl Writer {
             }
             group.extend(self.queue.pop_front());
         }
+        self.committing_from = group.iter().filter_map(Pending::accepted_at).min();
         group
+    }
+
+    /// When the earliest batch was accepted that is not visible yet.
+    pub(super) fn accepted_from(&self) -> Option<Timestamp> {
+        self.queue.iter().filter_map(Pending::accepted_at).chain(self.committing_from).min()
     }
 
     /// Notes that a group is visible.
     pub(super) fn settle(&mut self, group: &[Pending], committed: Committed, tallies: Vec<Tally>) {
         self.committed = committed;
+        self.committing_from = None;
         self.is_freezing &= !group.iter().any(|pending| matches!(pending.work, Work::Freeze));
         for (pending, tally) in group.iter().zip(tallies) {
             self.queued.log -= pending.size.log;
@@ -272,6 +294,7 @@ impl Writer {
             self.outcomes.insert(pending.ticket, Err(behind.clone()));
         }
         self.queued = Size::default();
+        self.committing_from = None;
         self.is_freezing = false;
         self.queued_deletions = 0;
         self.named_series.clear();

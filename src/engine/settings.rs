@@ -9,6 +9,7 @@ use crate::model::limits::{
     COMPACTION_BYTES_PER_SECOND_DEFAULT, HEAD_BYTES_MAX_DEFAULT, LOG_BYTES_MAX, LOG_FILE_BYTES, RECLAIM_WITHIN_DEFAULT,
     SERIES_MAX_DEFAULT,
 };
+use crate::model::rollup::{Rollup, Tier};
 
 /// Who flushes and compacts.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
@@ -29,8 +30,10 @@ pub(crate) struct Settings {
     pub(crate) maintenance: Maintenance,
     /// Within what time expired bytes leave the disk.
     pub(crate) reclaim_within: Duration,
-    /// Days of a partition, for a database that is made now.
-    pub(crate) partition_days: u16,
+    /// The windows that are kept; late policy and days of a partition are those of a database that is made now.
+    pub(crate) rollup: Rollup,
+    /// The tiers of a database that is there already, if they are to be others than it was made with.
+    pub(crate) own_tiers: Option<Vec<Tier>>,
     /// How fast the compactor writes segments anew.
     pub(crate) compaction_bytes_per_second: u64,
     pub(crate) head_bytes_max: usize,
@@ -61,7 +64,8 @@ impl Default for Settings {
             clock: Arc::new(SystemClock::default()),
             maintenance: Maintenance::default(),
             reclaim_within: RECLAIM_WITHIN_DEFAULT,
-            partition_days: 1,
+            rollup: Rollup::default(),
+            own_tiers: None,
             compaction_bytes_per_second: COMPACTION_BYTES_PER_SECOND_DEFAULT,
             head_bytes_max: HEAD_BYTES_MAX_DEFAULT,
             series_max: SERIES_MAX_DEFAULT,

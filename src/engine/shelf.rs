@@ -1,13 +1,16 @@
 //! The segments of one version, open for reading. Immutable: a change makes a new shelf that shares what stays.
 
-use std::collections::HashMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use crate::env::disk::Disk;
 use crate::error::{Error, ErrorKind};
 use crate::manifest::Version;
-use crate::model::segment::SegmentMeta;
+use crate::model::segment::{Partition, Role, SegmentMeta};
+use crate::model::series::SeriesId;
+use crate::model::time::TimeRange;
 use crate::segment::Segment;
 
 /// All segments of a version, in order of their numbers.
@@ -15,6 +18,8 @@ use crate::segment::Segment;
 pub(super) struct Shelf {
     pub(super) version: Arc<Version>,
     slots: Vec<Arc<Slot>>,
+    /// Those of summaries, in the order in which they were written.
+    summaries: BTreeMap<Partition, Vec<Arc<Slot>>>,
 }
 
 /// One segment: what is known of it, and its file unless that cannot be read.
@@ -39,7 +44,18 @@ impl Shelf {
     ) -> Result<Self, Error> {
         let slots = version.segments.iter().map(|meta| Slot::open(disk, folder, lineage, *meta));
         let slots = slots.collect::<Result<_, _>>()?;
-        Ok(Self { version, slots })
+        Ok(Self::of(version, slots))
+    }
+
+    fn of(version: Arc<Version>, slots: Vec<Arc<Slot>>) -> Self {
+        let mut summaries: BTreeMap<Partition, Vec<Arc<Slot>>> = BTreeMap::new();
+        for slot in slots.iter().filter(|slot| !slot.meta.holds_points()) {
+            summaries.entry(slot.meta.partition).or_default().push(slot.clone());
+        }
+        for slots in summaries.values_mut() {
+            slots.sort_by_key(|slot| slot.meta.newest);
+        }
+        Self { version, slots, summaries }
     }
 
     /// The shelf of a later version, with the segments that are new to it.
@@ -49,11 +65,32 @@ impl Shelf {
         let slots =
             version.segments.iter().map(|meta| known.remove(&meta.number).expect("a version lists what is there"));
         let slots = slots.collect();
-        Self { version, slots }
+        Self::of(version, slots)
     }
 
     pub(super) fn slots(&self) -> &[Arc<Slot>] {
         &self.slots
+    }
+
+    /// The segments that may hold points of a series in a range, what was written last first.
+    pub(super) fn points_of(&self, id: SeriesId, range: TimeRange) -> Vec<&Arc<Slot>> {
+        let may_hold = |slot: &&Arc<Slot>| slot.meta.holds_points() && slot.meta.may_hold(id, range);
+        let mut slots: Vec<_> = self.slots.iter().filter(may_hold).collect();
+        slots.sort_by_key(|slot| (slot.meta.role != Role::Override, Reverse(slot.meta.newest)));
+        slots
+    }
+
+    /// The summaries of a partition, what was written first first.
+    pub(super) fn summaries_of(&self, partition: Partition) -> &[Arc<Slot>] {
+        self.summaries.get(&partition).map_or(&[], Vec::as_slice)
+    }
+
+    /// The length of the windows that are stored of a partition, in ms.
+    pub(super) fn window_of(&self, partition: Partition) -> Option<i64> {
+        match self.summaries_of(partition).first()?.meta.role {
+            Role::Summaries(window) => Some(window),
+            Role::Plain(_) | Role::Override => None,
+        }
     }
 
     pub(super) fn slot(&self, number: u64) -> Option<&Arc<Slot>> {

@@ -7,29 +7,36 @@ use crate::engine::health::Health;
 use crate::error::{Error, Result};
 use crate::model::durability::Sequence;
 use crate::model::limits::CATALOG_BLOCK_SERIES_MAX;
-use crate::model::segment::Role;
+use crate::model::segment::{Role, SegmentMeta};
 use crate::model::time::Timestamp;
 
 /// Sizes and counts of an open database. See [`Db::stats`](crate::Db::stats).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct Stats {
-    /// Series with raw data or a recent write.
+    /// Series that are known: with points, a recent write, or windows.
     pub series: u64,
+    /// Those of them that live on in windows alone, which do not count against
+    /// [`Builder::series_max`](crate::Builder::series_max).
+    pub resting_series: u64,
     /// Memory of their names, in bytes.
     pub series_bytes: u64,
     /// Points in segments, dead and replaced ones that still take space included.
     pub points: u64,
+    /// Windows of those and of points that have gone, counted once for each segment that has something to say of one.
+    pub windows: u64,
     /// Points in memory that are not in segments yet.
     pub recent_points: u64,
     /// Memory of those, in bytes.
     pub head_bytes: u64,
     /// Heads that wait to be flushed.
     pub frozen_heads: u64,
-    /// Segments.
+    /// Segments, those of points and those of windows.
     pub segments: u64,
     /// Their size, in bytes.
     pub segment_bytes: u64,
+    /// The part of them that holds windows, in bytes.
+    pub window_bytes: u64,
     /// Size of the manifest, in bytes.
     pub manifest_bytes: u64,
     /// Size of the log that the next open would replay, in bytes.
@@ -73,6 +80,9 @@ impl Engine {
         };
         let view = self.view.read();
         let segments = &view.shelf.version.segments;
+        let sum = |of_points, what: fn(&SegmentMeta) -> u64| {
+            segments.iter().filter(|meta| meta.holds_points() == of_points).map(what).sum()
+        };
         let is_shadow = |role: Role, is_dead: bool| role == Role::Override && is_dead;
         let shadows = segments.iter().filter(|meta| is_shadow(meta.role, meta.is_dead_at(now)));
         let damaged = view.shelf.slots().iter().filter(|slot| slot.damage().is_some());
@@ -80,13 +90,16 @@ impl Engine {
         let frozen = view.frozen.iter().map(|frozen| frozen.head.len()).sum::<usize>();
         Stats {
             series: view.catalog.len() as u64,
+            resting_series: (view.catalog.len() - view.catalog.active_len()) as u64,
             series_bytes: view.catalog.bytes() as u64,
-            points: segments.iter().map(|meta| meta.points).sum(),
+            points: sum(true, |meta| meta.points),
+            windows: sum(false, |meta| meta.points),
             recent_points: (view.active.len() + frozen) as u64,
             head_bytes: view.head_bytes() as u64,
             frozen_heads: view.frozen.len() as u64,
             segments: segments.len() as u64,
             segment_bytes: segments.iter().map(|meta| meta.bytes).sum(),
+            window_bytes: sum(false, |meta| meta.bytes),
             manifest_bytes,
             log_bytes: self.gauges.log_bytes(),
             catalog_bytes,

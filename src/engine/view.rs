@@ -10,16 +10,19 @@ use crate::codec::batch::LogBatch;
 use crate::codec::entry::{Entry, LogDeletion};
 use crate::engine::queue::{Pending, Work};
 use crate::engine::shelf::Shelf;
-use crate::head::{Head, Tally};
+use crate::head::{Head, Origin, Tally};
 use crate::model::durability::Sequence;
 use crate::model::limits::SERIES_LOST_MAX;
 use crate::model::packed::PackedPoint;
+use crate::model::rollup::Rollup;
 use crate::model::segment::Deletion;
 use crate::model::series::{SeriesId, SeriesKey};
 
 /// The published state of a volume.
 pub(super) struct View {
     pub(super) catalog: Catalog,
+    /// Which points count in windows.
+    pub(super) rollup: Arc<Rollup>,
     /// Recent points.
     pub(super) active: Head,
     /// Heads on their way into segments, oldest first.
@@ -91,11 +94,12 @@ impl Deletions {
 
 impl View {
     /// A view with nothing recent in it.
-    pub(super) fn new(catalog: Catalog, shelf: Arc<Shelf>) -> Self {
+    pub(super) fn new(catalog: Catalog, shelf: Arc<Shelf>, rollup: Arc<Rollup>) -> Self {
         let deletions = Deletions::new(shelf.version.deletions.iter().copied());
         let visible = shelf.version.flushed;
         Self {
             catalog,
+            rollup,
             active: Head::default(),
             frozen: Vec::new(),
             shelf,
@@ -131,9 +135,11 @@ impl View {
         }
         let mut tally = Tally::default();
         let units = self.active.adopt(&batch.units);
+        let counts_from = self.rollup.counts_from(batch.accepted_at);
+        self.active.begin(Origin { accepted_at: batch.accepted_at, sequence });
         for (series, point) in &batch.points {
-            let point = PackedPoint { unit: units[point.unit as usize], ..*point };
-            self.active.put(*series, point, batch.accepted_at, &mut tally);
+            let (unit, is_apart) = (units[point.unit as usize], point.time < counts_from || point.is_non_finite());
+            self.active.put(*series, PackedPoint { unit, is_apart, ..*point }, &mut tally);
         }
         tally
     }
@@ -273,5 +279,7 @@ impl View {
 
 /// Whether a segment may hold points that a deletion has to hide.
 pub(super) fn is_needed_by(segments: &[crate::model::segment::SegmentMeta], deletion: &Deletion) -> bool {
-    segments.iter().any(|meta| meta.erased < deletion.sequence && meta.may_hold(deletion.series, deletion.range))
+    segments.iter().any(|meta| {
+        meta.holds_points() && meta.erased < deletion.sequence && meta.may_hold(deletion.series, deletion.range)
+    })
 }

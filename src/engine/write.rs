@@ -19,7 +19,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::head::Tally;
 use crate::model::batch::{Receipt, WriteBatch};
 use crate::model::durability::{Durability, Sequence};
-use crate::model::limits::{DELETIONS_WAITING_MAX, FRAME_PAYLOAD_BYTES_MAX, STALL_MAX};
+use crate::model::limits::{DELETIONS_WAITING_MAX, FRAME_PAYLOAD_BYTES_MAX, SERIES_RESTING_FACTOR, STALL_MAX};
 use crate::model::series::{SeriesId, SeriesKey};
 use crate::model::time::{TimeRange, Timestamp};
 use crate::wal::Payload;
@@ -39,15 +39,16 @@ impl Engine {
         if batch.is_empty() {
             return Ok(receipt(Tally::default(), Sequence::default(), durability));
         }
-        let accepted_at = self.guard.now();
+        let mut accepted_at = self.guard.now();
         // A batch of known series, the usual case, is encoded before the lock is taken.
         let mut ready = self.resolve_known(accepted_at, batch).map(|(batch, epoch)| Draft::encode(batch, epoch));
         let mut has_waited = false;
         let receipt = loop {
             let mut writer = self.writer.lock();
             let draft = match ready.take().transpose()? {
-                Some(draft) if draft.epoch == writer.epoch => draft,
+                Some(draft) if draft.epoch == writer.epoch && draft.batch.accepted_at >= writer.accepts_from => draft,
                 _ => {
+                    accepted_at = accepted_at.max(writer.accepts_from);
                     let named = self.define(&writer, accepted_at, batch)?;
                     Draft::encode(named, writer.epoch)?
                 }
@@ -122,7 +123,7 @@ impl Engine {
         let mut own: FxHashSet<SeriesId> = FxHashSet::default();
         let mut new_ids = std::collections::HashMap::new();
         let mut ids = Vec::with_capacity(batch.len());
-        let (mut text_bytes, mut new) = (0, 0);
+        let (mut text_bytes, mut new, mut revived) = (0, 0, 0);
         for (key, _) in batch.iter() {
             let known = view.catalog.find(key);
             let id = known.map(|entry| entry.id).or_else(|| writer.named_series.get(key).copied());
@@ -137,6 +138,7 @@ impl Engine {
             if is_named || !own.insert(id) {
                 continue;
             }
+            revived += usize::from(view.catalog.is_resting(id));
             // A name takes more than its text in the log, so nothing that fits is refused here; what is far too long is
             // refused early, as others wait.
             text_bytes += key.text_bytes();
@@ -146,17 +148,23 @@ impl Engine {
             }
             named.push((id, key.clone()));
         }
-        let series = view.catalog.len() + writer.new_count() + new as usize;
+        let named_max = self.settings.series_max.saturating_mul(SERIES_RESTING_FACTOR);
+        let all = view.catalog.len() + writer.new_count() + new as usize;
+        let series = view.catalog.active_len() + writer.new_count() + new as usize + revived;
         drop(view);
         if writer.next_series.0.checked_add(new).is_none_or(|next| next == u32::MAX) {
             let why = "all numbers for series have been given: copy what is needed into a new database";
             return Err(Error::new(ErrorKind::TooManySeries, why));
         }
-        self.check_series(new, series)?;
+        self.check_series(new as usize + revived, series)?;
+        if new > 0 && all > named_max {
+            let why = format!("{all} series would have windows, at most {named_max} are kept");
+            return Err(Error::new(ErrorKind::TooManySeries, why));
+        }
         Ok(resolved(accepted_at, named, &ids, batch))
     }
 
-    fn check_series(&self, new: u32, series: usize) -> Result<()> {
+    fn check_series(&self, new: usize, series: usize) -> Result<()> {
         let max = self.settings.series_max;
         if new == 0 || series <= max {
             return Ok(());
@@ -272,6 +280,6 @@ impl Draft {
 }
 
 pub(super) fn receipt(tally: Tally, sequence: Sequence, durability: Durability) -> Receipt {
-    let Tally { stored, replaced, late, dead_on_arrival } = tally;
-    Receipt { stored, replaced, late, dead_on_arrival, sequence, durability }
+    let Tally { stored, replaced, late, dead_on_arrival, not_aggregated } = tally;
+    Receipt { stored, replaced, late, dead_on_arrival, not_aggregated, sequence, durability }
 }

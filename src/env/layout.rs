@@ -1,5 +1,7 @@
 //! Where things lie in a volume's directory: the names of docs/format.md and nothing else.
 
+use crate::model::segment::SegmentKind;
+
 /// The lock file.
 pub(crate) const LOCK: &str = "LOCK";
 /// The file that says what this directory is.
@@ -17,7 +19,8 @@ pub(crate) const SEGMENTS: &str = "segments";
 pub(crate) const CATALOG: &str = "catalog";
 
 const LOG_SUFFIX: &str = ".log";
-const SEGMENT_SUFFIX: &str = ".pts";
+const POINTS_SUFFIX: &str = ".pts";
+const SUMMARIES_SUFFIX: &str = ".sum";
 
 /// Name of the log file with this number.
 pub(crate) fn log_name(number: u64) -> String {
@@ -30,15 +33,23 @@ pub(crate) fn log_number(name: &str) -> Option<u64> {
     (log_name(number) == name).then_some(number)
 }
 
-/// Name of the segment with this number.
-pub(crate) fn segment_name(number: u64) -> String {
-    format!("{number:06}{SEGMENT_SUFFIX}")
+/// Name of the segment with this number and kind. Of the two names of a number only one is ever true.
+pub(crate) fn segment_name(number: u64, kind: SegmentKind) -> String {
+    let suffix = match kind {
+        SegmentKind::Points => POINTS_SUFFIX,
+        SegmentKind::Summaries => SUMMARIES_SUFFIX,
+    };
+    format!("{number:06}{suffix}")
 }
 
-/// Number of the segment with this name, if it is one.
+/// Number of the segment with this name, if it is one of either kind.
 pub(crate) fn segment_number(name: &str) -> Option<u64> {
-    let number = name.strip_suffix(SEGMENT_SUFFIX)?.parse().ok()?;
-    (segment_name(number) == name).then_some(number)
+    [(POINTS_SUFFIX, SegmentKind::Points), (SUMMARIES_SUFFIX, SegmentKind::Summaries)].iter().find_map(
+        |(suffix, kind)| {
+            let number = name.strip_suffix(suffix)?.parse().ok()?;
+            (segment_name(number, *kind) == name).then_some(number)
+        },
+    )
 }
 
 #[cfg(test)]
@@ -54,6 +65,20 @@ mod tests {
         }
         for name in ["42.log", "+00042.log", "0000042.log", "000042.log.tmp", "x.log", "000042"] {
             assert_eq!(log_number(name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn segment_names_tell_number_and_kind() {
+        assert_eq!(segment_name(42, SegmentKind::Points), "000042.pts");
+        assert_eq!(segment_name(42, SegmentKind::Summaries), "000042.sum");
+        for number in [1, 42, 999_999, 1_000_000, u64::MAX] {
+            for kind in [SegmentKind::Points, SegmentKind::Summaries] {
+                assert_eq!(segment_number(&segment_name(number, kind)), Some(number));
+            }
+        }
+        for name in ["42.sum", "+00042.sum", "0000042.pts", "000042.sum.tmp", "x.sum", "000042", "000042.log", ".sum"] {
+            assert_eq!(segment_number(name), None, "{name}");
         }
     }
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
+use crate::model::durability::Sequence;
 use crate::model::packed::{PackedPoint, Units};
 use crate::model::series::SeriesId;
 use crate::model::time::{TimeRange, Timestamp};
@@ -21,6 +22,26 @@ pub(crate) struct Tally {
     pub(crate) replaced: usize,
     pub(crate) late: usize,
     pub(crate) dead_on_arrival: usize,
+    pub(crate) not_aggregated: usize,
+}
+
+/// When a batch was accepted, and its place in the order of all.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Origin {
+    pub(crate) accepted_at: Timestamp,
+    pub(crate) sequence: Sequence,
+}
+
+/// Writes at one time each of which replaced the one before, as the last of them: what counts in the window.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Chain {
+    pub(crate) point: PackedPoint,
+    /// The batch that brought the first of them.
+    pub(crate) origin: Origin,
+    /// Whether nothing came before it at its time, in this head.
+    pub(crate) is_first: bool,
+    /// Whether it has departed, so that it is no point of the head any more.
+    pub(crate) is_gone: bool,
 }
 
 /// Recent points of one volume, each as it was accepted, until a flush makes segments of them.
@@ -32,6 +53,18 @@ pub(crate) struct Head {
     runs: FxHashMap<SeriesId, Run>,
     run_bytes: usize,
     points: usize,
+    /// Where points come from, by number. Batches that nothing tells apart share one.
+    origins: Vec<Origin>,
+    /// The earliest of them.
+    accepted_from: Option<Timestamp>,
+    /// First and last time, in ms, of all that was ever put in.
+    times: Option<(i64, i64)>,
+    /// Whether something was erased since the last of them.
+    is_erased: bool,
+    /// Points that are no longer here but count in their windows: what was written there later came after their expiry
+    /// or deletion, or counts in no window itself. In the order in which they went.
+    departed: FxHashMap<SeriesId, Vec<(PackedPoint, u32)>>,
+    departed_len: usize,
     /// Shared with readers, who keep the table as it was when they came.
     units: Arc<Units>,
 }
@@ -47,46 +80,125 @@ impl Head {
         numbers
     }
 
-    /// Applies one accepted point; `accepted_at` is when its batch was accepted.
+    /// Notes where the points that follow come from.
+    pub(crate) fn begin(&mut self, origin: Origin) {
+        let is_known = self.origins.last().is_some_and(|last| last.accepted_at == origin.accepted_at);
+        if !is_known || std::mem::take(&mut self.is_erased) {
+            self.origins.push(origin);
+            let earliest = self.accepted_from.get_or_insert(origin.accepted_at);
+            *earliest = origin.accepted_at.min(*earliest);
+        }
+    }
+
+    /// Applies one accepted point of the batch that was begun last.
     ///
     /// A point that was dead on arrival is kept like any other, hidden by its expiry: what it replaces stays replaced
     /// (S4, S5), here or in what is already stored. Its unit is a number that [`Self::adopt`] gave.
-    pub(crate) fn put(&mut self, series: SeriesId, packed: PackedPoint, accepted_at: Timestamp, tally: &mut Tally) {
+    pub(crate) fn put(&mut self, series: SeriesId, packed: PackedPoint, tally: &mut Tally) {
+        let origin = self.origins.len() - 1;
+        let Origin { accepted_at, .. } = self.origins[origin];
+        let origin = u32::try_from(origin).expect("a head is set aside before it has 2^32 batches");
+        let (first, last) = self.times.unwrap_or((packed.time, packed.time));
+        self.times = Some((first.min(packed.time), last.max(packed.time)));
         let run = self.runs.entry(series).or_default();
-        let newest = run.newest();
         let is_alive = packed.is_visible_at(accepted_at);
         tally.stored += usize::from(is_alive);
         tally.dead_on_arrival += usize::from(!is_alive);
-        let newest = newest.map(|newest| newest.time);
+        tally.not_aggregated += usize::from(packed.is_apart);
+        let newest = run.newest().map(|newest| newest.time);
         if newest.is_none_or(|newest| newest < packed.time) {
-            self.run_bytes += run.push(packed);
+            self.run_bytes += run.push(packed, origin);
             self.points += 1;
             return;
         }
         tally.late += usize::from(is_alive && newest != Some(packed.time));
-        if let Some(old) = run.put_late(packed) {
-            tally.replaced += usize::from(is_alive && old.is_visible_at(accepted_at));
+        if let Some((point, its_origin)) = run.at(packed.time) {
+            let old = std::mem::replace(point, packed);
+            let is_replaced = old.is_visible_at(accepted_at);
+            tally.replaced += usize::from(is_alive && is_replaced);
+            if !is_replaced || old.is_apart != packed.is_apart {
+                let old_origin = std::mem::replace(its_origin, origin);
+                self.departed.entry(series).or_default().push((old, old_origin));
+                self.departed_len += 1;
+            }
         } else {
+            run.put_late(packed, origin);
             self.run_bytes += Run::LATE_BYTES;
             self.points += 1;
         }
     }
 
-    /// Removes the points of one series in a range.
+    /// Removes the points of one series in a range. They go on counting in their windows (S16).
     pub(crate) fn erase(&mut self, series: SeriesId, range: TimeRange) {
+        self.is_erased = true;
         let Some(run) = self.runs.get_mut(&series) else { return };
         let before = run.bytes();
-        self.points -= run.erase(range);
+        let erased = run.erase(range);
+        self.points -= erased.len();
         self.run_bytes = self.run_bytes + run.bytes() - before;
         if run.len() == 0 {
             self.run_bytes -= run.bytes();
             self.runs.remove(&series);
         }
+        if !erased.is_empty() {
+            self.departed_len += erased.len();
+            self.departed.entry(series).or_default().extend(erased);
+        }
+    }
+
+    /// What counts in the windows of one series in a range: in order of time, and at one time as it was written.
+    pub(crate) fn chains(&self, series: SeriesId, range: TimeRange) -> impl Iterator<Item = Chain> {
+        let departed = self.departed.get(&series).into_iter().flatten();
+        let departed = departed.filter(move |(point, _)| range.contains(Timestamp::from_millis(point.time)));
+        let mut departed: Vec<_> = departed.copied().collect();
+        departed.sort_by_key(|(point, _)| point.time);
+        let run = self.runs.get(&series);
+        let origin = |number: u32| self.origins[number as usize];
+        // Mostly there is nothing to merge.
+        let (alone, merged) = if departed.is_empty() { (run, None) } else { (None, Some(run)) };
+        let alone = alone.into_iter().flat_map(move |run| run.range(range));
+        let alone =
+            alone.map(move |(point, number)| Chain { point, origin: origin(number), is_first: true, is_gone: false });
+        let merged = merged.into_iter().flat_map(move |run| {
+            let mut departed = std::mem::take(&mut departed).into_iter().peekable();
+            let mut run = run.into_iter().flat_map(move |run| run.range(range)).peekable();
+            let mut before = None;
+            std::iter::from_fn(move || {
+                let is_gone = match (departed.peek(), run.peek()) {
+                    (Some((gone, _)), Some((point, _))) => gone.time <= point.time,
+                    (gone, _) => gone.is_some(),
+                };
+                let (point, number) = if is_gone { departed.next() } else { run.next() }?;
+                let is_first = before.replace(point.time) != Some(point.time);
+                Some(Chain { point, origin: origin(number), is_first, is_gone })
+            })
+        });
+        alone.chain(merged)
+    }
+
+    /// The times of the first and the last of those, in ms.
+    pub(crate) fn ends(&self, series: SeriesId, range: TimeRange) -> Option<(i64, i64)> {
+        let departed = self.departed.get(&series).into_iter().flatten().map(|(point, _)| point.time);
+        let departed = departed.filter(|&time| range.contains(Timestamp::from_millis(time)));
+        let times = departed.chain(self.runs.get(&series).into_iter().flat_map(|run| run.ends(range)));
+        times.fold(None, |ends, time| {
+            Some(ends.map_or((time, time), |(first, last): (i64, i64)| (first.min(time), last.max(time))))
+        })
+    }
+
+    /// First and last time, in ms, of all that was ever put in.
+    pub(crate) fn times(&self) -> Option<(i64, i64)> {
+        self.times
+    }
+
+    /// When the first batch in it was accepted.
+    pub(crate) fn accepted_from(&self) -> Option<Timestamp> {
+        self.accepted_from
     }
 
     /// The points of one series in a range, dead or alive, in order of time.
     pub(crate) fn range(&self, series: SeriesId, range: TimeRange) -> impl Iterator<Item = PackedPoint> {
-        self.runs.get(&series).into_iter().flat_map(move |run| run.range(range))
+        self.runs.get(&series).into_iter().flat_map(move |run| run.range(range)).map(|(point, _)| point)
     }
 
     /// Appends to `out` what [`Self::range`] gives first, at most `count_max` points.
@@ -96,15 +208,16 @@ impl Head {
         }
     }
 
-    /// Whether there is a point of this series.
+    /// Whether there is a point of this series, or one that counts in its windows.
     pub(crate) fn holds(&self, series: SeriesId) -> bool {
-        self.runs.contains_key(&series)
+        self.runs.contains_key(&series) || self.departed.contains_key(&series)
     }
 
-    /// The series of which there are points, in order.
+    /// The series that it holds, in order.
     pub(crate) fn series_sorted(&self) -> Vec<SeriesId> {
-        let mut series: Vec<SeriesId> = self.runs.keys().copied().collect();
+        let mut series: Vec<SeriesId> = self.runs.keys().chain(self.departed.keys()).copied().collect();
         series.sort_unstable();
+        series.dedup();
         series
     }
 
@@ -125,7 +238,8 @@ impl Head {
 
     /// Memory held, in bytes.
     pub(crate) fn bytes(&self) -> usize {
-        table_bytes(self.runs.capacity()) + self.run_bytes + self.units.bytes()
+        let departed = self.departed_len * Self::POINT_BYTES + self.origins.capacity() * size_of::<Origin>();
+        table_bytes(self.runs.capacity()) + self.run_bytes + self.units.bytes() + departed
     }
 
     /// The memory that one new point may add, in bytes, apart from the room that a growing run takes ahead.

@@ -18,7 +18,8 @@ fn put(head: &mut Head, series: SeriesId, point: &Point, accepted_at: Timestamp,
     let unit = point.unit.as_ref().map(|unit| units.number_of(unit));
     let numbers = head.adopt(&units);
     let packed = PackedPoint::new(point, unit);
-    head.put(series, PackedPoint { unit: numbers[packed.unit as usize], ..packed }, accepted_at, tally);
+    head.begin(Origin { accepted_at, sequence: Sequence(1) });
+    head.put(series, PackedPoint { unit: numbers[packed.unit as usize], ..packed }, tally);
 }
 
 /// What one thing more adds to the memory, for a point of `series`.
@@ -35,7 +36,10 @@ fn memory_counts_tables_runs_points_and_units() {
     let point = |millis| Point::new(at(millis), 1);
     assert_eq!(head.bytes(), 0);
     // The smallest table has four places, and an id says nothing about its size.
-    assert_eq!(grown_by(&mut head, 4_000_000_000, &point(10)), 4 * PLACE_BYTES + Run::FIRST_BYTES);
+    assert_eq!(
+        grown_by(&mut head, 4_000_000_000, &point(10)),
+        4 * PLACE_BYTES + Run::FIRST_BYTES + 4 * size_of::<Origin>()
+    );
     assert_eq!(grown_by(&mut head, 2, &point(10)), Run::FIRST_BYTES);
     assert_eq!(grown_by(&mut head, 2, &point(11)), 0, "there is room");
     assert_eq!(grown_by(&mut head, 2, &point(5)), Run::LATE_BYTES);
@@ -45,7 +49,9 @@ fn memory_counts_tables_runs_points_and_units() {
     assert_eq!(grown_by(&mut head, 2, &point(13).with_unit(unit)), 0, "the unit is known");
     let before = head.bytes();
     head.erase(SeriesId(2), TimeRange::ALL);
-    assert_eq!(before - head.bytes(), Run::FIRST_BYTES + Run::LATE_BYTES, "deleted points are given back");
+    let departed = 5 * Head::POINT_BYTES;
+    let given_back = Run::FIRST_BYTES + Run::LATE_BYTES;
+    assert_eq!(before + departed - head.bytes(), given_back, "deleted points only count in their windows");
 }
 
 #[test]
@@ -69,7 +75,7 @@ fn the_tally_tells_what_became_of_each_point() {
         let mut tally = Tally::default();
         let point = Point { expires_at: expires_at.map(at), ..Point::new(at(time), 1) };
         self::put(&mut head, SERIES, &point, at(100), &mut tally);
-        let Tally { stored, replaced, late, dead_on_arrival } = tally;
+        let Tally { stored, replaced, late, dead_on_arrival, .. } = tally;
         [stored, replaced, late, dead_on_arrival]
     };
     assert_eq!(put(10, None), [1, 0, 0, 0]);
@@ -119,15 +125,17 @@ fn a_frozen_head_can_be_shared_between_threads() {
 /// What a test does to a head.
 #[derive(Clone, Debug)]
 enum Act {
-    Put { series: u32, point: Point },
+    Put { series: u32, point: Point, accepted_at: Timestamp },
     Erase { series: u32, from: i64, to: i64 },
 }
 
 fn act() -> impl Strategy<Value = Act> {
     let series = prop_oneof![0_u32..3, Just(u32::MAX - 1)];
     let expiry = prop_oneof![Just(None), (0_i64..60).prop_map(|expiry| Some(at(expiry)))];
-    let put = (series.clone(), 0_i64..40, any::<i64>(), expiry).prop_map(|(series, time, value, expires_at)| {
-        Act::Put { series, point: Point { expires_at, ..Point::new(at(time), value) } }
+    let put = (series.clone(), 0_i64..40, any::<i64>(), expiry, 15_i64..25);
+    let put = put.prop_map(|(series, time, value, expires_at, accepted)| {
+        let point = Point { expires_at, ..Point::new(at(time), value) };
+        Act::Put { series, point, accepted_at: at(accepted) }
     });
     let moment = || prop_oneof![8 => -5_i64..45, 1 => Just(i64::MIN), 1 => Just(i64::MAX)];
     let erase = (series, moment(), moment()).prop_map(|(series, from, to)| Act::Erase { series, from, to });
@@ -135,20 +143,28 @@ fn act() -> impl Strategy<Value = Act> {
 }
 
 type Model = BTreeMap<(u32, i64), PackedPoint>;
+/// Of each time, the last of the writes that replaced each other, and whether the next one may replace it.
+type Chains = BTreeMap<(u32, i64), Vec<(PackedPoint, bool)>>;
 
 /// Does the same to both, and holds the tally against the model's.
-fn apply(head: &mut Head, model: &mut Model, act: Act, accepted_at: Timestamp) -> Result<(), TestCaseError> {
+fn apply(head: &mut Head, model: &mut Model, chains: &mut Chains, act: Act) -> Result<(), TestCaseError> {
     match act {
-        Act::Put { series, point } => {
+        Act::Put { series, point, accepted_at } => {
             let time = point.time.as_millis();
             let newest = model.range((series, i64::MIN)..=(series, i64::MAX)).next_back().map(|((_, time), _)| *time);
             let old = model.insert((series, time), PackedPoint::new(&point, None));
+            let chain = chains.entry((series, time)).or_default();
+            if chain.last().is_some_and(|(last, is_there)| *is_there && last.is_visible_at(accepted_at)) {
+                chain.pop();
+            }
+            chain.push((PackedPoint::new(&point, None), true));
             let is_alive = point.is_visible_at(accepted_at);
             let expected = Tally {
                 stored: usize::from(is_alive),
                 replaced: usize::from(is_alive && old.is_some_and(|old| old.is_visible_at(accepted_at))),
                 late: usize::from(is_alive && newest.is_some_and(|newest| time < newest)),
                 dead_on_arrival: usize::from(!is_alive),
+                not_aggregated: 0,
             };
             let mut tally = Tally::default();
             put(head, SeriesId(series), &point, accepted_at, &mut tally);
@@ -156,7 +172,13 @@ fn apply(head: &mut Head, model: &mut Model, act: Act, accepted_at: Timestamp) -
         }
         Act::Erase { series, from, to } => {
             head.erase(SeriesId(series), TimeRange::new(at(from), at(to)));
-            model.retain(|&(each, time), _| each != series || time < from || to <= time);
+            let is_erased = |&(each, time): &(u32, i64)| each == series && from <= time && time < to;
+            model.retain(|place, _| !is_erased(place));
+            chains.iter_mut().filter(|(place, _)| is_erased(place)).for_each(|(_, chain)| {
+                for (_, is_there) in chain {
+                    *is_there = false;
+                }
+            });
         }
     }
     Ok(())
@@ -173,9 +195,9 @@ proptest! {
         count_max in 0_usize..20,
     ) {
         // Goal: late, equal, dead and deleted times come out as from a map. Method: the same calls on both.
-        let (mut head, mut model) = (Head::default(), Model::new());
+        let (mut head, mut model, mut chains) = (Head::default(), Model::new(), Chains::new());
         for act in acts {
-            apply(&mut head, &mut model, act, at(20))?;
+            apply(&mut head, &mut model, &mut chains, act)?;
         }
         let range = TimeRange::new(at(from), at(to));
         for series in [0, 1, 2, 9, u32::MAX - 1] {
@@ -183,7 +205,13 @@ proptest! {
                 model.iter().filter(|((each, _), _)| *each == series).map(|(_, point)| *point).collect();
             let id = SeriesId(series);
             prop_assert_eq!(&head.range(id, TimeRange::ALL).collect::<Vec<_>>(), &all);
-            prop_assert_eq!(head.series_sorted().contains(&id), !all.is_empty());
+            let of_series = chains.iter().filter(|((each, _), _)| *each == series);
+            let counting: Vec<(PackedPoint, bool)> = of_series
+                .flat_map(|(_, chain)| chain.iter().enumerate().map(|(place, (point, _))| (*point, place == 0)))
+                .collect();
+            let told: Vec<_> = head.chains(id, TimeRange::ALL).map(|chain| (chain.point, chain.is_first)).collect();
+            prop_assert_eq!(&told, &counting);
+            prop_assert_eq!(head.series_sorted().contains(&id), !counting.is_empty());
             let expected: Vec<PackedPoint> =
                 all.into_iter().filter(|point| from <= point.time && point.time < to).collect();
             prop_assert_eq!(&head.range(id, range).collect::<Vec<_>>(), &expected);
@@ -191,7 +219,7 @@ proptest! {
             head.copy_range(id, range, count_max, &mut copied);
             prop_assert_eq!(&copied[1..], &expected[..count_max.min(expected.len())], "behind what was there");
         }
-        let mut series: Vec<SeriesId> = model.keys().map(|(series, _)| SeriesId(*series)).collect();
+        let mut series: Vec<SeriesId> = chains.keys().map(|(series, _)| SeriesId(*series)).collect();
         series.dedup();
         prop_assert_eq!(head.series_sorted(), series);
         prop_assert_eq!((head.len(), head.is_empty()), (model.len(), model.is_empty()));

@@ -3,7 +3,7 @@
 use crate::model::durability::Sequence;
 use crate::model::limits::{EXPIRY_MILLIS_MAX, SEQUENCE_MAX, TIMESTAMP_MILLIS_MAX};
 use crate::model::packed::{ALWAYS_DEAD, NEVER};
-use crate::model::segment::{CatalogMark, Deletion, Role, SegmentMeta};
+use crate::model::segment::{CatalogMark, DAY_MILLIS, Deletion, Role, SegmentMeta};
 use crate::model::series::SeriesId;
 use crate::model::time::Timestamp;
 
@@ -138,11 +138,22 @@ impl Version {
         if counted.iter().any(|count| *count > SEQUENCE_MAX) {
             return Err("a number is out of range");
         }
+        let mut windows = std::collections::BTreeMap::new();
+        for meta in segments {
+            if let Role::Summaries(window) = meta.role
+                && *windows.entry(meta.partition).or_insert(window) != window
+            {
+                return Err("a partition has windows of two lengths");
+            }
+        }
         segments.iter().try_for_each(|meta| self.check_segment(meta))
     }
 
     fn check_segment(&self, meta: &SegmentMeta) -> Result<(), &'static str> {
-        let time = |millis| (-TIMESTAMP_MILLIS_MAX..=TIMESTAMP_MILLIS_MAX).contains(&millis);
+        // The windows of the first and the last times reach beyond them.
+        let beyond = if meta.holds_points() { 0 } else { DAY_MILLIS };
+        let time_max = TIMESTAMP_MILLIS_MAX + beyond;
+        let time = |millis| (-time_max..=time_max).contains(&millis);
         let finite = -EXPIRY_MILLIS_MAX..=EXPIRY_MILLIS_MAX;
         let expiry = |millis| finite.contains(&millis) || [NEVER, ALWAYS_DEAD].contains(&millis);
         let (times, expiries, series) = (meta.times, meta.expiries, meta.series);
@@ -155,6 +166,15 @@ impl Version {
         if matches!(meta.role, Role::Plain(class) if class.width < 0 || (class.width == 0 && class.span != 0)) {
             return Err("the expiry class of a segment makes no sense");
         }
+        if let Role::Summaries(resolution) = meta.role {
+            if resolution <= 0 || DAY_MILLIS % resolution != 0 {
+                return Err("the resolution of a segment makes no sense");
+            }
+            let starts = [times.0, times.1 + 1];
+            if starts.iter().any(|start| start % resolution != 0) || expiries != (NEVER, NEVER) {
+                return Err("the windows of a segment make no sense");
+            }
+        }
         if series.0 > series.1 || series.1 >= self.next_series {
             return Err("a segment holds series that were not defined yet");
         }
@@ -165,5 +185,43 @@ impl Version {
             return Err("a segment is empty");
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::segment::Partition;
+
+    #[test]
+    fn windows_of_summaries_are_parts_of_a_day_and_whole() {
+        // Method: one sound segment, also at the ends of time, then one thing wrong at a time.
+        let sound = SegmentMeta {
+            number: 1,
+            partition: Partition(0),
+            role: Role::Summaries(300_000),
+            newest: Sequence(1),
+            erased: Sequence(1),
+            points: 3,
+            bytes: 90,
+            times: (-300_000, 899_999),
+            expiries: (NEVER, NEVER),
+            series: (SeriesId(0), SeriesId(0)),
+        };
+        let empty = Version { flushed: Sequence(1), next_series: SeriesId(1), ..Version::new(Timestamp::EPOCH) };
+        let check = |meta: SegmentMeta| Version { segments: vec![meta], next_segment: 2, ..empty.clone() }.check();
+        assert_eq!(check(sound), Ok(()));
+        let ends = [-TIMESTAMP_MILLIS_MAX, TIMESTAMP_MILLIS_MAX].map(|time| time.div_euclid(300_000) * 300_000);
+        assert_eq!(check(SegmentMeta { times: (ends[0], ends[1] + 299_999), ..sound }), Ok(()));
+        for resolution in [0, -300_000, 7, 300_001, 2 * DAY_MILLIS, i64::MIN] {
+            let told = check(SegmentMeta { role: Role::Summaries(resolution), ..sound });
+            assert_eq!(told, Err("the resolution of a segment makes no sense"), "{resolution}");
+        }
+        let no_windows = Err("the windows of a segment make no sense");
+        for times in [(-299_999, 899_999), (-300_000, 900_000), (-300_000, 899_998), (0, 0)] {
+            assert_eq!(check(SegmentMeta { times, ..sound }), no_windows, "{times:?}");
+        }
+        assert_eq!(check(SegmentMeta { expiries: (0, NEVER), ..sound }), no_windows);
+        assert!(check(SegmentMeta { times: (-2 * TIMESTAMP_MILLIS_MAX, 899_999), ..sound }).is_err());
     }
 }

@@ -118,6 +118,9 @@ pub struct Receipt {
     pub late: usize,
     /// Points that had already expired when they arrived: accepted, but never readable.
     pub dead_on_arrival: usize,
+    /// Points that count in no stored window: older than every tier, or later than the database's [`Late`](crate::Late) allows,
+    /// or no finite number.
+    pub not_aggregated: usize,
     /// The batch's place in the order of all batches; 0 for a batch without points, which leaves no trace.
     pub sequence: Sequence,
     /// What the acknowledgement promises.

@@ -90,8 +90,22 @@ pub const COMPACTION_BYTES_PER_SECOND_MIN: u64 = 64 << 10;
 /// Default cap on series in one volume. Each may cost up to about a kilobyte of memory.
 pub const SERIES_MAX_DEFAULT: usize = 1_000_000;
 
+/// How many times as many series as may be written may be known, those included that live on in windows alone.
+pub const SERIES_RESTING_FACTOR: usize = 16;
+
 /// Most points of one chunk: one is decoded in a few microseconds, and twice as many would save a hundredth of the bytes.
 pub const CHUNK_POINTS_MAX: usize = 4_096;
+
+/// Most records of one chunk of summaries: with integers and floats apart a column has two entries for each, and is
+/// that of a chunk of points.
+pub const SUMMARY_RECORDS_MAX: usize = CHUNK_POINTS_MAX / 2;
+
+/// Most points of one window that are believed when they are read back: a point a microsecond for nine years. Their
+/// sums fit 112 bits.
+pub const WINDOW_POINTS_MAX: u64 = 1 << 48;
+
+/// Most buckets of a sketch: values from 1 to 10^17 fit, and it takes at most some 30 KiB of memory.
+pub const SKETCH_BUCKETS_MAX: usize = 2_048;
 
 /// Highest sequence that is believed when it is read back: a million batches a second take 146,000 years to reach it.
 pub const SEQUENCE_MAX: u64 = 1 << 62;
@@ -156,6 +170,18 @@ pub const SEGMENT_UNITS_MAX: usize = 1 << 20;
 /// Units at which a head is set aside, so that its segments cannot have too many.
 pub const HEAD_UNITS_MAX: usize = SEGMENT_UNITS_MAX / 8;
 
+/// Longest time after which a late point may still be said to count in windows: the longest TTL.
+pub const LATE_MAX: Duration = Duration::from_secs(u32::MAX as u64);
+
+/// Most tiers of windows: the published schedule has five.
+pub const TIERS_MAX: usize = 16;
+
+/// Most windows of one answer: a week of seconds. More are asked for in several parts.
+pub const WINDOWS_MAX: usize = 604_800;
+
+/// Most series of one question across series: as many as a project of the server has. More take minutes.
+pub const AGGREGATE_SERIES_MAX: usize = 100_000;
+
 /// Shortest and longest interval of [`Durability::Interval`](crate::Durability::Interval), in milliseconds.
 pub const INTERVAL_MILLIS: std::ops::RangeInclusive<u64> = 10..=60_000;
 
@@ -163,6 +189,7 @@ pub const INTERVAL_MILLIS: std::ops::RangeInclusive<u64> = 10..=60_000;
 const _: () = assert!(LOG_FILE_BYTES_MAX > FRAME_PAYLOAD_BYTES_MAX as u64);
 const _: () = assert!(LOG_FILE_BYTES <= LOG_FILE_BYTES_MAX && LOG_FILE_BYTES_MAX <= LOG_BYTES_MAX);
 const _: () = assert!(GROUP_BYTES_MAX < QUEUE_BYTES_MAX);
+const _: () = assert!(2 * SUMMARY_RECORDS_MAX <= CHUNK_POINTS_MAX);
 // A chunk of numbers that no column form suits still fits its block, and so does a name its page.
 const _: () = assert!(CHUNK_POINTS_MAX * 10 + 1_024 <= BLOCK_BYTES_MAX);
 const _: () = assert!(

@@ -18,6 +18,9 @@ pub(crate) struct PackedPoint {
     /// Number of the unit in its table plus one, 0 for none.
     pub(crate) unit: u32,
     pub(crate) kind: Kind,
+    /// Whether it is in no summary of a window: it came too late, was older than every tier, or is
+    /// no finite number (semantics S6, S7, S12).
+    pub(crate) is_apart: bool,
 }
 
 /// What a point holds.
@@ -44,12 +47,19 @@ impl PackedPoint {
             Value::Float(float) => (Kind::Float, float.to_bits()),
         };
         let expires_at = point.expires_at.map_or(NEVER, Timestamp::as_millis);
-        Self { time: point.time.as_millis(), expires_at, bits, unit: unit.map_or(0, |number| number + 1), kind }
+        Self {
+            time: point.time.as_millis(),
+            expires_at,
+            bits,
+            unit: unit.map_or(0, |number| number + 1),
+            kind,
+            is_apart: false,
+        }
     }
 
     /// What hides an older point at this time.
     pub(crate) fn shadow(time: i64) -> Self {
-        Self { time, expires_at: ALWAYS_DEAD, bits: 0, unit: 0, kind: Kind::Shadow }
+        Self { time, expires_at: ALWAYS_DEAD, bits: 0, unit: 0, kind: Kind::Shadow, is_apart: false }
     }
 
     /// Whether time and expiry are in range; those of a shadow are not.
@@ -62,6 +72,11 @@ impl PackedPoint {
     /// Whether it can be read at the moment `now`.
     pub(crate) fn is_visible_at(&self, now: Timestamp) -> bool {
         self.expires_at == NEVER || now.as_millis() < self.expires_at
+    }
+
+    /// Whether its value is a NaN or an infinity.
+    pub(crate) fn is_non_finite(&self) -> bool {
+        self.kind == Kind::Float && !f64::from_bits(self.bits).is_finite()
     }
 
     /// The point itself; a shadow has none.

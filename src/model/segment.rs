@@ -1,4 +1,4 @@
-//! What is known of a segment without opening it: which points it holds, where it stands among the others, when it dies.
+//! What is known of a segment without opening it: what it holds, where it stands among the others, when it dies.
 
 use crate::model::durability::Sequence;
 use crate::model::packed::{ALWAYS_DEAD, NEVER, PackedPoint};
@@ -6,7 +6,7 @@ use crate::model::series::SeriesId;
 use crate::model::time::{TimeRange, Timestamp};
 
 /// Milliseconds of a day.
-const DAY_MILLIS: i64 = 86_400_000;
+pub(crate) const DAY_MILLIS: i64 = 86_400_000;
 
 /// A span of whole UTC days, counted from 1970. No segment crosses one.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -66,18 +66,20 @@ pub(crate) struct SegmentMeta {
     pub(crate) newest: Sequence,
     /// Deletions up to this batch have been carried out in it.
     pub(crate) erased: Sequence,
+    /// Number of points, or of summaries.
     pub(crate) points: u64,
     /// Length of the file.
     pub(crate) bytes: u64,
-    /// First and last time, in ms.
+    /// First and last time, in ms; of summaries, the first and last ms of their windows.
     pub(crate) times: (i64, i64),
-    /// Earliest and latest expiry, in ms; [`NEVER`] and [`ALWAYS_DEAD`] are the extremes.
+    /// Earliest and latest expiry, in ms; [`NEVER`] and [`ALWAYS_DEAD`] are the extremes. Summaries have [`NEVER`]: how
+    /// long they are kept is not their own affair.
     pub(crate) expiries: (i64, i64),
     /// Lowest and highest series.
     pub(crate) series: (SeriesId, SeriesId),
 }
 
-/// How the points of a segment stand to those of others.
+/// What a segment holds, and how its points stand to those of others.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(crate) enum Role {
     /// No other plain segment of the partition holds a point at the same series and time. All points are of one class.
@@ -85,9 +87,31 @@ pub(crate) enum Role {
     /// Its points replace those that other segments hold at the same series and time: all plain ones, and overrides
     /// with a smaller `newest`. Dead ones among them are kept as long as something lies beneath.
     Override,
+    /// Summaries of windows of this many ms, which divides a day.
+    Summaries(i64),
+}
+
+/// What a segment's file holds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum SegmentKind {
+    Points,
+    Summaries,
 }
 
 impl SegmentMeta {
+    /// What its file holds.
+    pub(crate) fn kind(&self) -> SegmentKind {
+        match self.role {
+            Role::Plain(_) | Role::Override => SegmentKind::Points,
+            Role::Summaries(_) => SegmentKind::Summaries,
+        }
+    }
+
+    /// Whether it holds points, not summaries.
+    pub(crate) fn holds_points(&self) -> bool {
+        self.kind() == SegmentKind::Points
+    }
+
     /// Whether every point in it is dead at `now`, in ms.
     pub(crate) fn is_dead_at(&self, now: i64) -> bool {
         self.expiries.1 != NEVER && self.expiries.1 <= now

@@ -8,7 +8,7 @@ use rustc_hash::{FxHashMap, FxHasher};
 use crate::codec::checksum;
 use crate::env::disk::{Disk, DiskFile, DiskRead};
 use crate::error::{Error, Result};
-use crate::segment::chunk::Place;
+use crate::segment::place::Place;
 
 /// Bytes that are gathered before they are written.
 const BUFFER_BYTES: usize = 256 << 10;

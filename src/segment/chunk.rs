@@ -3,6 +3,7 @@
 use crate::codec::points::{Column, Shape};
 use crate::codec::stats::Stats;
 use crate::model::series::SeriesId;
+use crate::segment::place::Place;
 
 /// A run of points of one series.
 #[derive(Clone, PartialEq, Debug)]
@@ -32,38 +33,5 @@ impl Chunk {
     /// Earliest and latest expiry, in ms.
     pub(crate) fn expiries(&self) -> (i64, i64) {
         self.shape.expiries()
-    }
-}
-
-/// Where a column's bytes are.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Place {
-    /// Nowhere: the chunk has no such column.
-    Nowhere,
-    /// In the entry itself.
-    Here(Short),
-    /// In a block of `len` bytes, which its checksum follows.
-    Block { offset: u64, len: usize },
-}
-
-/// Up to [`SHORT_BYTES_MAX`] bytes.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Short {
-    len: u8,
-    bytes: [u8; SHORT_BYTES_MAX],
-}
-
-/// Columns up to this length are kept in the entry: a block would cost a checksum and a read.
-pub(super) const SHORT_BYTES_MAX: usize = 8;
-
-impl Short {
-    pub(super) fn new(bytes: &[u8]) -> Option<Self> {
-        let mut kept = [0; SHORT_BYTES_MAX];
-        kept.get_mut(..bytes.len())?.copy_from_slice(bytes);
-        Some(Self { len: u8::try_from(bytes.len()).ok()?, bytes: kept })
-    }
-
-    pub(super) fn bytes(&self) -> &[u8] {
-        &self.bytes[..usize::from(self.len)]
     }
 }

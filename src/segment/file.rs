@@ -60,7 +60,7 @@ pub(super) struct Frame {
 impl SegmentFile {
     /// A file in the folder of segments.
     pub(super) fn new(disk: Arc<dyn Disk>, folder: &Path, lineage: [u8; 16], meta: SegmentMeta) -> Self {
-        let path = folder.join(layout::segment_name(meta.number));
+        let path = folder.join(layout::segment_name(meta.number, meta.kind()));
         Self { disk, path, lineage, meta, open: Mutex::new(None) }
     }
 
@@ -72,7 +72,7 @@ impl SegmentFile {
             return Err(self.corrupt(len, &format!("the file ends here, not at {}", self.meta.bytes)));
         }
         let header = self.read_bytes(0, FILE_HEADER_BYTES)?.try_into().expect("as many bytes as asked for");
-        check_file_header(header, self.lineage, self.meta.number).map_err(|bad| match bad {
+        check_file_header(header, self.lineage, self.meta.number, self.meta.kind()).map_err(|bad| match bad {
             BadHeader::Newer(version) => {
                 let why = format!("{} is of segment format {version}", self.name());
                 Error::new(ErrorKind::Unsupported, why)
@@ -145,7 +145,7 @@ impl SegmentFile {
     }
 
     fn name(&self) -> String {
-        format!("{}/{}", layout::SEGMENTS, layout::segment_name(self.meta.number))
+        format!("{}/{}", layout::SEGMENTS, layout::segment_name(self.meta.number, self.meta.kind()))
     }
 }
 

@@ -6,7 +6,7 @@ use crate::codec::checksum::Place;
 use crate::codec::metas;
 use crate::codec::varint::{self, Reader};
 use crate::model::limits::{DIRECTORY_PAGE_BYTES_MAX, PAGE_INDEX_BYTES_MAX, UNIT_TABLE_BYTES_MAX};
-use crate::model::segment::SegmentMeta;
+use crate::model::segment::{SegmentKind, SegmentMeta};
 use crate::model::series::SeriesId;
 
 /// Length of a file's header: where the blocks start.
@@ -23,8 +23,10 @@ pub(super) const NAMES_HEAD_BYTES: usize = 8;
 const MAGIC: [u8; 8] = *b"EBBTIDE\0";
 /// Version of the segment's format.
 const VERSION: u16 = 1;
-/// Kind of file: a segment.
-const KIND_SEGMENT: u16 = 4;
+/// Kind of file: a segment of points.
+const KIND_POINTS: u16 = 4;
+/// Kind of file: a segment of summaries.
+const KIND_SUMMARIES: u16 = 5;
 
 /// What went wrong with a file's header.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -35,23 +37,28 @@ pub(super) enum BadHeader {
     Damaged(&'static str),
 }
 
-/// The header of segment `number` of a store.
-pub(super) fn encode_file_header(lineage: [u8; 16], number: u64) -> [u8; FILE_HEADER_BYTES] {
+/// The header of segment `number` of a store and kind.
+pub(super) fn encode_file_header(lineage: [u8; 16], number: u64, kind: SegmentKind) -> [u8; FILE_HEADER_BYTES] {
+    let kind = match kind {
+        SegmentKind::Points => KIND_POINTS,
+        SegmentKind::Summaries => KIND_SUMMARIES,
+    };
     let mut bytes = [0; FILE_HEADER_BYTES];
     bytes[0..8].copy_from_slice(&MAGIC);
     bytes[8..10].copy_from_slice(&VERSION.to_le_bytes());
-    bytes[10..12].copy_from_slice(&KIND_SEGMENT.to_le_bytes());
+    bytes[10..12].copy_from_slice(&kind.to_le_bytes());
     // The checksum covers all before it, and what the file is: its store and its number.
     let checksum = Place { lineage, file: number, offset: 0 }.checksum(&bytes[..12]);
     bytes[12..16].copy_from_slice(&checksum.to_le_bytes());
     bytes
 }
 
-/// Checks that these bytes are the header that segment `number` of this store must have.
+/// Checks that these bytes are the header that segment `number` of this store and kind must have.
 pub(super) fn check_file_header(
     header: [u8; FILE_HEADER_BYTES],
     lineage: [u8; 16],
     number: u64,
+    kind: SegmentKind,
 ) -> Result<(), BadHeader> {
     let version = u16::from_le_bytes([header[8], header[9]]);
     let checksum = Place { lineage, file: number, offset: 0 }.checksum(&header[..12]);
@@ -61,7 +68,7 @@ pub(super) fn check_file_header(
         Err(BadHeader::Damaged("the file's header does not fit its checksum, or its store and number"))
     } else if version > VERSION {
         Err(BadHeader::Newer(version))
-    } else if header == encode_file_header(lineage, number) {
+    } else if header == encode_file_header(lineage, number, kind) {
         Ok(())
     } else {
         Err(BadHeader::Damaged("the file is of another kind"))

@@ -1,6 +1,7 @@
-//! Reading a segment: the frame when it is opened, pages and blocks when they are asked for. Every checksum is verified
-//! before the bytes are used, and nothing is believed that does not fit the rest of the file.
+//! Reading a segment of either kind: the frame when it is opened, pages and blocks when they are asked for. Every
+//! checksum is verified before the bytes are used, and nothing is believed that does not fit the rest of the file.
 
+use std::borrow::Cow;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -11,12 +12,13 @@ use crate::env::disk::Disk;
 use crate::error::{Error, Result};
 use crate::model::limits::NAMES_PAGE_BYTES_MAX;
 use crate::model::packed::{PackedPoint, Units};
-use crate::model::segment::SegmentMeta;
+use crate::model::segment::{Role, SegmentMeta};
 use crate::model::series::{SeriesId, SeriesKey};
-use crate::segment::chunk::{Chunk, Place};
-use crate::segment::entry::{Before, EntryReader};
+use crate::segment::chunk::Chunk;
 use crate::segment::file::{Frame, SegmentFile};
 use crate::segment::format::{CHECKSUM_BYTES, NAMES_HEAD_BYTES};
+use crate::segment::page::{Entry, PageReader};
+use crate::segment::place::{Blocks, Place};
 
 /// An open segment. Its page index and units are in memory, everything else is read when it is asked for.
 pub(crate) struct Segment {
@@ -43,37 +45,21 @@ impl Segment {
 
     /// The chunks of a series that overlap the times from `first` to `last`, both included, in order of time.
     pub(crate) fn chunks(&self, series: SeriesId, first: i64, last: i64) -> Result<Vec<Chunk>> {
-        let pages = &self.frame.pages;
-        // The page before may end with a chunk that reaches into the range.
-        let start = pages.partition_point(|page| page.first <= (series, first)).saturating_sub(1);
-        let mut found = Vec::new();
-        for (number, page) in pages.iter().enumerate().skip(start) {
-            if page.first > (series, last) {
-                break;
-            }
-            found.extend(
-                self.read_page(number)?
-                    .into_iter()
-                    .filter(|chunk| chunk.series == series && chunk.first() <= last && first <= chunk.last()),
-            );
-        }
-        Ok(found)
+        assert!(self.meta().holds_points(), "chunks of points are asked of points");
+        self.entries(series, first, last)
     }
 
     /// All chunks in order of series and time.
     pub(crate) fn directory(self: &Arc<Self>) -> Directory {
-        Directory { segment: self.clone(), next_page: 0, chunks: Vec::new().into_iter() }
+        assert!(self.meta().holds_points(), "chunks of points are asked of points");
+        Directory::new(self)
     }
 
     /// Appends the points of a chunk of this segment; none after an error.
     pub(crate) fn read(&self, chunk: &Chunk, out: &mut Vec<PackedPoint>) -> Result<()> {
         let mut columns = Columns::default();
         for (bytes, place) in columns.iter_mut().zip(&chunk.places) {
-            *bytes = match place {
-                Place::Nowhere => Vec::new(),
-                Place::Here(short) => short.bytes().to_vec(),
-                Place::Block { offset, len } => self.file.read_summed(*offset, *len)?,
-            };
+            *bytes = self.bytes_at(place)?.into_owned();
         }
         let start = out.len();
         let decoded = points::decode(&chunk.shape, &columns, out).and_then(|()| self.check_units(&out[start..]));
@@ -107,60 +93,75 @@ impl Segment {
         Ok(found)
     }
 
-    /// The chunks of a page of the directory.
-    pub(super) fn read_page(&self, number: usize) -> Result<Vec<Chunk>> {
-        let page = self.frame.pages[number];
-        let bytes = self.file.read_summed(page.offset, page.len - CHECKSUM_BYTES)?;
-        self.decode_page(number, &bytes).map_err(|malformed| self.file.corrupt(page.offset, malformed.0))
+    /// The chunks of a series that overlap the times from `first` to `last`, both included, in order of time.
+    pub(super) fn entries<E: Entry>(&self, series: SeriesId, first: i64, last: i64) -> Result<Vec<E>> {
+        let pages = &self.frame.pages;
+        // The page before may end with a chunk that reaches into the range.
+        let start = pages.partition_point(|page| page.first <= (series, first)).saturating_sub(1);
+        let mut found = Vec::new();
+        for (number, page) in pages.iter().enumerate().skip(start) {
+            if page.first > (series, last) {
+                break;
+            }
+            found.extend(
+                self.read_page::<E>(number)?
+                    .into_iter()
+                    .filter(|entry| entry.series() == series && entry.times().0 <= last && first <= entry.times().1),
+            );
+        }
+        Ok(found)
     }
 
-    fn decode_page(&self, number: usize, bytes: &[u8]) -> std::result::Result<Vec<Chunk>, Malformed> {
-        const ORDER: Malformed = Malformed("a directory page is out of order");
-        let page = self.frame.pages[number];
-        let next = self.frame.pages.get(number + 1);
-        let mut entries = EntryReader {
-            reader: Reader::new(bytes),
-            before: Before::page(page.first, page.blocks),
-            blocks_end: next.map_or(self.frame.footer.directory, |next| next.blocks),
-            units: u32::try_from(self.units().list().len()).unwrap_or(u32::MAX),
+    /// The entries of a page of the directory.
+    pub(super) fn read_page<E: Entry>(&self, number: usize) -> Result<Vec<E>> {
+        let (page, next) = (self.frame.pages[number], self.frame.pages.get(number + 1));
+        let step = match self.meta().role {
+            Role::Plain(_) | Role::Override => 1,
+            Role::Summaries(resolution) => resolution,
         };
-        let mut chunks: Vec<Chunk> = Vec::new();
-        while !entries.reader.is_empty() {
-            let chunk = entries.read()?;
-            let first = (chunk.series, chunk.first());
-            let in_order = match chunks.last() {
-                None => first == page.first,
-                Some(before) => (before.series, before.last()) < first,
-            };
-            if !in_order {
-                return Err(ORDER);
-            }
-            if !self.is_within(&chunk) {
-                return Err(Malformed("a chunk lies outside of what the segment holds"));
-            }
-            chunks.push(chunk);
+        let bytes = self.file.read_summed(page.offset, page.len - CHECKSUM_BYTES)?;
+        let mut reader = PageReader::<E> {
+            reader: Reader::new(&bytes),
+            before: E::before(page.first, step),
+            blocks: Blocks { next: page.blocks, end: next.map_or(self.frame.footer.directory, |next| next.blocks) },
+            units: self.units_len(),
+        };
+        let entries = reader.read_all(page.first, next.map(|next| next.first));
+        let entries = entries.map_err(|malformed| self.file.corrupt(page.offset, malformed.0))?;
+        if entries.iter().all(|entry| self.is_within(entry)) {
+            Ok(entries)
+        } else {
+            Err(self.file.corrupt(page.offset, "a chunk lies outside of what the segment holds"))
         }
-        let end = chunks.last().map(|chunk| (chunk.series, chunk.last()));
-        let is_before_next = next.is_none_or(|next| end < Some(next.first));
-        if !is_before_next || entries.before.next_block != entries.blocks_end {
-            return Err(ORDER);
-        }
-        Ok(chunks)
     }
 
-    fn is_within(&self, chunk: &Chunk) -> bool {
+    fn is_within(&self, entry: &impl Entry) -> bool {
         let meta = self.meta();
-        let (min, max) = chunk.expiries();
-        (meta.series.0..=meta.series.1).contains(&chunk.series)
-            && meta.times.0 <= chunk.first()
-            && chunk.last() <= meta.times.1
+        let ((first, last), (min, max)) = (entry.times(), entry.expiries());
+        (meta.series.0..=meta.series.1).contains(&entry.series())
+            && meta.times.0 <= first
+            && last <= meta.times.1
             && meta.expiries.0 <= min
             && max <= meta.expiries.1
     }
 
+    /// The bytes of a place, whose checksum fits.
+    pub(super) fn bytes_at<'a>(&self, place: &'a Place) -> Result<Cow<'a, [u8]>> {
+        Ok(match place {
+            Place::Nowhere => Cow::Borrowed(&[]),
+            Place::Here(short) => Cow::Borrowed(short.bytes()),
+            Place::Block { offset, len } => Cow::Owned(self.file.read_summed(*offset, *len)?),
+        })
+    }
+
+    /// Number of units.
+    pub(super) fn units_len(&self) -> u32 {
+        u32::try_from(self.units().list().len()).unwrap_or(u32::MAX)
+    }
+
     fn check_units(&self, points: &[PackedPoint]) -> std::result::Result<(), Malformed> {
-        let units = self.units().list().len();
-        if points.iter().all(|point| point.unit as usize <= units) {
+        let units = self.units_len();
+        if points.iter().all(|point| point.unit <= units) {
             Ok(())
         } else {
             Err(Malformed("a point's unit is not in the table"))
@@ -207,13 +208,13 @@ impl Segment {
         }
     }
 
-    /// The error of a chunk whose columns are not what its entry says.
-    pub(super) fn bad_chunk(&self, chunk: &Chunk, why: &str) -> Error {
-        let offset = chunk.places.iter().find_map(|place| match place {
+    /// The error of a chunk whose bytes are not what its entry says.
+    pub(super) fn bad_chunk(&self, entry: &impl Entry, why: &str) -> Error {
+        let offset = entry.places().iter().find_map(|place| match place {
             Place::Block { offset, .. } => Some(*offset),
             _ => None,
         });
-        let why = format!("series {} from {}: {why}", chunk.series.0, chunk.first());
+        let why = format!("series {} from {}: {why}", entry.series().0, entry.times().0);
         self.file.corrupt(offset.unwrap_or(self.frame.footer.directory), &why)
     }
 }
@@ -225,25 +226,31 @@ impl std::fmt::Debug for Segment {
 }
 
 /// All chunks of a segment, one page in memory at a time. Ends after an error.
-pub(crate) struct Directory {
+pub(crate) struct Directory<E = Chunk> {
     segment: Arc<Segment>,
     next_page: usize,
-    chunks: std::vec::IntoIter<Chunk>,
+    entries: std::vec::IntoIter<E>,
 }
 
-impl Iterator for Directory {
-    type Item = Result<Chunk>;
+impl<E> Directory<E> {
+    pub(super) fn new(segment: &Arc<Segment>) -> Self {
+        Self { segment: segment.clone(), next_page: 0, entries: Vec::new().into_iter() }
+    }
+}
+
+impl<E: Entry> Iterator for Directory<E> {
+    type Item = Result<E>;
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
-            if let Some(chunk) = self.chunks.next() {
-                return Some(Ok(chunk));
+            if let Some(entry) = self.entries.next() {
+                return Some(Ok(entry));
             }
             if self.next_page >= self.segment.frame.pages.len() {
                 return None;
             }
             match self.segment.read_page(self.next_page) {
-                Ok(chunks) => self.chunks = chunks.into_iter(),
+                Ok(entries) => self.entries = entries.into_iter(),
                 Err(error) => {
                     self.next_page = usize::MAX;
                     return Some(Err(error));

@@ -4,6 +4,8 @@
 mod damage;
 mod golden;
 mod size;
+mod summaries;
+mod summary_damage;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -21,7 +23,7 @@ use crate::model::durability::Sequence;
 use crate::model::limits::{EXPIRY_MILLIS_MAX, TIMESTAMP_MILLIS_MAX};
 use crate::model::packed::{Kind, NEVER, PackedPoint, Units};
 use crate::model::point::Unit;
-use crate::model::segment::{ExpiryClass, Partition, Role, SegmentMeta};
+use crate::model::segment::{ExpiryClass, Partition, Role, SegmentKind, SegmentMeta};
 use crate::model::series::{SeriesId, SeriesKey};
 
 const LINEAGE: [u8; 16] = [7; 16];
@@ -66,7 +68,7 @@ fn write(disk: &MemoryDisk, content: &Content) -> Option<SegmentMeta> {
 }
 
 fn bytes_of(disk: &MemoryDisk) -> Vec<u8> {
-    disk.read(&Path::new(FOLDER).join(layout::segment_name(NUMBER)), u64::MAX).expect("written")
+    disk.read(&Path::new(FOLDER).join(layout::segment_name(NUMBER, SegmentKind::Points)), u64::MAX).expect("written")
 }
 
 fn open(disk: MemoryDisk, meta: SegmentMeta) -> Arc<Segment> {
@@ -80,7 +82,7 @@ fn written(content: &Content) -> Arc<Segment> {
 }
 
 fn float(time: i64, value: f64) -> PackedPoint {
-    PackedPoint { time, expires_at: NEVER, bits: value.to_bits(), unit: 0, kind: Kind::Float }
+    PackedPoint { time, expires_at: NEVER, bits: value.to_bits(), unit: 0, kind: Kind::Float, is_apart: false }
 }
 
 /// Points as they come back: with units of the job instead of the segment's.
@@ -116,7 +118,7 @@ fn point() -> impl Strategy<Value = PackedPoint> {
     let expiry = prop_oneof![Just(NEVER), 0_i64..9, Just(EXPIRY_MILLIS_MAX), Just(-EXPIRY_MILLIS_MAX)];
     (value, expiry, prop::sample::select(vec![0, 1, 2, 4])).prop_map(|((kind, bits), expires_at, unit)| match kind {
         Kind::Shadow => PackedPoint::shadow(0),
-        _ => PackedPoint { time: 0, expires_at, bits, unit, kind },
+        _ => PackedPoint { time: 0, expires_at, bits, unit, kind, is_apart: unit == 4 },
     })
 }
 
@@ -254,7 +256,7 @@ fn a_segment_that_is_not_the_one_listed_is_refused() {
     refuse(LINEAGE, SegmentMeta { bytes: meta.bytes + 1, ..meta });
     refuse(LINEAGE, SegmentMeta { role: Role::Override, ..meta });
     refuse(LINEAGE, SegmentMeta { newest: Sequence(32), ..meta });
-    let renamed = Path::new(FOLDER).join(layout::segment_name(13));
-    disk.rename(&Path::new(FOLDER).join(layout::segment_name(NUMBER)), &renamed).expect("memory");
+    let renamed = Path::new(FOLDER).join(layout::segment_name(13, SegmentKind::Points));
+    disk.rename(&Path::new(FOLDER).join(layout::segment_name(NUMBER, SegmentKind::Points)), &renamed).expect("memory");
     refuse(LINEAGE, SegmentMeta { number: 13, ..meta });
 }

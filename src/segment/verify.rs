@@ -1,4 +1,5 @@
-//! Checking a whole segment: every checksum, every chunk decoded, every fact held against what the points say.
+//! Checking a whole segment: every checksum, every chunk decoded, every fact held against what the
+//! points and summaries say.
 
 use std::collections::BTreeSet;
 
@@ -7,8 +8,10 @@ use crate::codec::stats::Stats;
 use crate::error::{Error, Result};
 use crate::model::limits::DAMAGE_NOTES_MAX;
 use crate::model::packed::{ALWAYS_DEAD, NEVER, PackedPoint};
+use crate::model::segment::Role;
 use crate::model::series::SeriesId;
 use crate::segment::chunk::Chunk;
+use crate::segment::page::Entry;
 use crate::segment::reader::Segment;
 
 /// What the chunks add up to.
@@ -25,27 +28,19 @@ impl Segment {
     pub(crate) fn verify(&self) -> Vec<Error> {
         let mut found = Found::default();
         found.note(self.file.read_frame().map(|_| ()));
-        let mut sums = Sums {
-            chunks: 0,
-            points: 0,
-            times: (i64::MAX, i64::MIN),
-            expiries: (NEVER, ALWAYS_DEAD),
-            series: BTreeSet::new(),
-        };
-        let mut points = Vec::new();
-        for number in 0..self.frame.pages.len() {
-            let chunks = match self.read_page(number) {
-                Ok(chunks) => chunks,
-                Err(error) => {
-                    found.note(Err(error));
-                    continue;
-                }
-            };
-            for chunk in chunks {
-                found.note(self.verify_chunk(&chunk, &mut points));
-                sums.add(&chunk);
+        let sums = match self.meta().role {
+            Role::Plain(_) | Role::Override => {
+                let mut points = Vec::new();
+                self.verify_chunks(&mut found, |chunk| self.verify_points(chunk, &mut points))
             }
-        }
+            Role::Summaries(_) => {
+                let mut records = Vec::new();
+                self.verify_chunks(&mut found, |chunk| {
+                    records.clear();
+                    self.read_summaries(chunk, &mut records)
+                })
+            }
+        };
         let names = self.names();
         found.note(names.as_ref().map(|_| ()).map_err(Error::clone));
         // Where a part is damaged, the rest adds up to less, which would be told in vain.
@@ -55,7 +50,30 @@ impl Segment {
         found.errors
     }
 
-    fn verify_chunk(&self, chunk: &Chunk, points: &mut Vec<PackedPoint>) -> Result<()> {
+    /// Hands every chunk that can be listed to `verify`.
+    fn verify_chunks<E: Entry>(&self, found: &mut Found, mut verify: impl FnMut(&E) -> Result<()>) -> Sums {
+        let mut sums = Sums {
+            chunks: 0,
+            points: 0,
+            times: (i64::MAX, i64::MIN),
+            expiries: (NEVER, ALWAYS_DEAD),
+            series: BTreeSet::new(),
+        };
+        for number in 0..self.frame.pages.len() {
+            match self.read_page(number) {
+                Ok(entries) => {
+                    for entry in entries {
+                        found.note(verify(&entry));
+                        sums.add(&entry);
+                    }
+                }
+                Err(error) => found.note(Err(error)),
+            }
+        }
+        sums
+    }
+
+    fn verify_points(&self, chunk: &Chunk, points: &mut Vec<PackedPoint>) -> Result<()> {
         points.clear();
         self.read(chunk, points)?;
         if Shape::of(points) != chunk.shape {
@@ -82,13 +100,13 @@ impl Segment {
 }
 
 impl Sums {
-    fn add(&mut self, chunk: &Chunk) {
-        let expiries = chunk.expiries();
+    fn add(&mut self, entry: &impl Entry) {
+        let (times, expiries) = (entry.times(), entry.expiries());
         self.chunks += 1;
-        self.points += u64::from(chunk.count());
-        self.times = (self.times.0.min(chunk.first()), self.times.1.max(chunk.last()));
+        self.points += u64::from(entry.count());
+        self.times = (self.times.0.min(times.0), self.times.1.max(times.1));
         self.expiries = (self.expiries.0.min(expiries.0), self.expiries.1.max(expiries.1));
-        self.series.insert(chunk.series);
+        self.series.insert(entry.series());
     }
 }
 

@@ -13,6 +13,7 @@
 //! address is a database of its own. This room puts the others together, and keeps the server's life: start, run, stop.
 
 mod cloudeye;
+mod databases;
 mod http;
 mod patience;
 mod profile;
@@ -28,6 +29,7 @@ use tokio::runtime::{self, Runtime};
 use tokio::sync::oneshot;
 
 use self::cloudeye::{CloudEye, REQUESTS_IN_FLIGHT_MAX};
+pub use self::databases::Databases;
 pub use self::http::BODY_BYTES_MAX;
 use self::http::CONNECTIONS_MAX;
 pub use self::profile::Profile;
@@ -124,7 +126,7 @@ impl ServerConfig {
         Self { listen: address, ..self }
     }
 
-    /// Which points are admitted. Default [`Profile::Document`].
+    /// Which points are admitted, and how windows are shown. Default [`Profile::Document`].
     pub fn profile(self, profile: Profile) -> Self {
         Self { profile, ..self }
     }
@@ -167,7 +169,8 @@ impl ServerConfig {
             .build()
             .map_err(|error| Error::io("cannot start threads", error))?;
 
-        let projects = Arc::new(Projects::new(self.home, self.durability, Arc::clone(&self.clock)));
+        let projects =
+            Arc::new(Projects::new(self.home, self.durability, self.profile.late(), Arc::clone(&self.clock)));
         let router = CloudEye::new(Arc::clone(&projects), self.profile, self.clock).routes();
         let (stop, stopping) = oneshot::channel();
         let (report, stopped) = sync_channel(1);

@@ -18,6 +18,7 @@ use crate::env::disk::Disk;
 use crate::env::real::RealDisk;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::durability::Durability;
+use crate::model::rollup::Late;
 
 /// Longest project id, in characters.
 const ID_CHARS_MAX: usize = 64;
@@ -36,8 +37,11 @@ const MEND_AGAIN_AFTER: Duration = Duration::from_secs(15);
 /// Most series of one project.
 const SERIES_MAX: u32 = 100_000;
 
+/// The folder of all projects, in the server's directory.
+pub(super) const PROJECTS: &str = "projects";
+
 /// A checked project id: safe as the name of a folder.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(super) struct ProjectId(Box<str>);
 
 impl ProjectId {
@@ -45,6 +49,10 @@ impl ProjectId {
     pub(super) fn new(text: &str) -> Option<Self> {
         let in_alphabet = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
         (in_alphabet && (1..=ID_CHARS_MAX).contains(&text.len())).then(|| Self(text.into()))
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
     }
 }
 
@@ -67,6 +75,8 @@ pub(super) enum Home {
 pub(super) struct Projects {
     home: Home,
     durability: Durability,
+    /// Of databases that are made.
+    late: Late,
     clock: Arc<dyn Clock>,
     open_max: usize,
     /// Counts uses, so that the least recently used project is known without asking a clock.
@@ -107,9 +117,9 @@ impl std::ops::Deref for Lease {
 }
 
 impl Projects {
-    pub(super) fn new(home: Home, durability: Durability, clock: Arc<dyn Clock>) -> Self {
+    pub(super) fn new(home: Home, durability: Durability, late: Late, clock: Arc<dyn Clock>) -> Self {
         let (uses, closed, slots) = (AtomicU64::new(0), AtomicBool::new(false), Mutex::new(HashMap::new()));
-        Self { home, durability, clock, open_max: OPEN_MAX, uses, closed, slots }
+        Self { home, durability, late, clock, open_max: OPEN_MAX, uses, closed, slots }
     }
 
     /// Whether the projects live in memory only.
@@ -229,15 +239,19 @@ impl Projects {
             }
         };
         let builder = builder.durability(self.durability).series_max(SERIES_MAX).head_bytes_max(HEAD_BYTES_MAX);
-        let db = builder.clock(Arc::clone(&self.clock)).open()?;
+        let db = builder.late(self.late).clock(Arc::clone(&self.clock)).open()?;
         let found = db.recovery();
         tracing::info!(%project, clean = found.clean, batches = found.batches, points = found.points, "project opened");
         Ok(db)
     }
 
-    /// The directory of the project's database, if it has one.
     fn volume(&self, project: &ProjectId) -> Result<Option<PathBuf>> {
-        let Home::Disk(data) = &self.home else { return Ok(None) };
+        Self::volume_in(&self.home, project)
+    }
+
+    /// The directory of a project's database, if it has one.
+    pub(super) fn volume_in(home: &Home, project: &ProjectId) -> Result<Option<PathBuf>> {
+        let Home::Disk(data) = home else { return Ok(None) };
         let volumes = volumes_dir(data, project);
         let names = match RealDisk.list(&volumes) {
             Ok(names) => names,
@@ -251,7 +265,7 @@ impl Projects {
 }
 
 fn volumes_dir(data: &Path, project: &ProjectId) -> PathBuf {
-    data.join("projects").join(&*project.0).join("volumes")
+    data.join(PROJECTS).join(&*project.0).join("volumes")
 }
 
 fn close(project: &ProjectId, place: &mut Option<Opened>) -> Result<()> {
@@ -272,7 +286,7 @@ mod tests {
     }
 
     fn projects(home: Home, open_max: usize) -> Projects {
-        Projects { open_max, ..Projects::new(home, Durability::Sync, Arc::new(SystemClock::default())) }
+        Projects { open_max, ..Projects::new(home, Durability::Sync, Late::Correct, Arc::new(SystemClock::default())) }
     }
 
     #[test]

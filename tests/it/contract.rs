@@ -6,6 +6,7 @@ mod bodies;
 mod queries;
 mod sentences;
 mod times;
+mod windows;
 
 use std::fmt::Write as _;
 

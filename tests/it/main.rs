@@ -1,5 +1,6 @@
 //! The tests through the public face only: the library as an embedder sees it, the binary as a shell sees it.
 
+mod aggregate;
 mod contract;
 mod embedded;
 mod end_to_end;
@@ -11,3 +12,4 @@ mod kill;
 mod names;
 mod readback;
 mod serve;
+mod verify;

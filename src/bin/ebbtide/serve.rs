@@ -31,8 +31,9 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     address_file: Option<PathBuf>,
 
-    /// Which points are admitted: `document` (the published page to the letter) or `lab` (any time, name and TTL that
-    /// the engine can hold)
+    /// Which points are admitted: `document` (the published page to the letter), `current` (the page since 2022: new
+    /// databases leave points that come ten minutes late out of windows) or `lab` (any time, name and TTL that the
+    /// engine can hold, and windows in full precision)
     #[arg(long, default_value_t)]
     profile: Profile,
 

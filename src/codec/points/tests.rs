@@ -4,7 +4,7 @@ use super::*;
 use proptest::prelude::*;
 
 fn int(time: i64, value: i64) -> PackedPoint {
-    PackedPoint { time, expires_at: NEVER, bits: value.cast_unsigned(), unit: 0, kind: Kind::Int }
+    PackedPoint { time, expires_at: NEVER, bits: value.cast_unsigned(), unit: 0, kind: Kind::Int, is_apart: false }
 }
 
 fn encoded(points: &[PackedPoint]) -> (Shape, Columns) {
@@ -19,7 +19,7 @@ fn point() -> impl Strategy<Value = PackedPoint> {
     let kind = prop::sample::select(vec![Kind::Int, Kind::Float, Kind::Shadow]);
     (any::<u64>(), expiry, 0_u32..3, kind).prop_map(|(bits, expires_at, unit, kind)| match kind {
         Kind::Shadow => PackedPoint::shadow(0),
-        _ => PackedPoint { time: 0, expires_at, bits, unit, kind },
+        _ => PackedPoint { time: 0, expires_at, bits, unit, kind, is_apart: unit == 2 },
     })
 }
 
@@ -44,14 +44,14 @@ proptest! {
 
     #[test]
     fn any_columns_are_an_answer(
-        count in 1_u32..20, ints in 0_u32..20, floats in 0_u32..20, even: bool, forms in 0_u8..4,
+        count in 1_u32..20, ints in 0_u32..20, floats in 0_u32..20, even: bool, forms in 0_u8..8,
         columns in prop::array::uniform6(prop::collection::vec(any::<u8>(), 0..40)),
     ) {
         // Goal: no bytes and no checked shape lead to a panic.
         let expiry = if forms & 1 == 0 { Expiry::After(5) } else { Expiry::Column { min: 0, max: NEVER } };
         let unit = if forms & 2 == 0 { UnitOf::All(0) } else { UnitOf::Column };
         let last = if even { i64::from(count) - 1 } else { 1_000 };
-        let shape = Shape { count, ints, floats, first: 0, last, even, expiry, unit };
+        let shape = Shape { count, ints, floats, first: 0, last, apart: forms & 4 != 0, even, expiry, unit };
         if shape.check().is_ok() {
             let _answer = decode(&shape, &columns, &mut Vec::new());
         }

@@ -52,7 +52,7 @@ pub(super) struct Seen {
 pub(super) fn kind_of(path: &Path) -> &'static str {
     match path.extension().and_then(|suffix| suffix.to_str()) {
         Some("log") => "log",
-        Some("pts") => "segment",
+        Some("pts" | "sum") => "segment",
         _ if path.ends_with("FORMAT") => "FORMAT",
         _ => "MANIFEST",
     }

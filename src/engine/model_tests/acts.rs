@@ -265,7 +265,8 @@ impl History {
         match (deed, result) {
             (_, Err(error)) => Err(format!("in the midst: {error}")),
             (Deed::Write(points), Ok(())) => {
-                self.model.write_all(&points);
+                let (accepted_at, rollup) = (self.accepts_at(), self.engine().rollup.clone());
+                self.model.write_all(&points, accepted_at, &rollup);
                 Ok(())
             }
             (Deed::Delete(series, range), Ok(())) => {
@@ -279,8 +280,8 @@ impl History {
     /// What can be done in the midst of something: what would wait for it cannot.
     fn draw_deed(&mut self, is_flush: bool, is_commit: bool) -> Deed {
         let now = self.now();
-        let known = self.known();
-        // A batch that fills the head waits for a flush.
+        let known = self.active();
+        // What fills the head waits for a flush.
         let is_head_low = self.engine().stats().head_bytes * 16 < self.settings.head_bytes_max as u64;
         let mut points =
             if self.dice.coin() { self.draw_rewrite() } else { self.frame.batch(&mut self.dice, now, false) };
@@ -288,7 +289,7 @@ impl History {
         points.retain(|(series, _)| known.contains(series));
         match self.dice.below(4) {
             0 | 1 if is_head_low && !points.is_empty() => Deed::Write(points),
-            0..=2 => Deed::Delete(self.frame.series(&mut self.dice), self.frame.range(&mut self.dice)),
+            0..=2 if is_head_low => Deed::Delete(self.frame.series(&mut self.dice), self.frame.range(&mut self.dice)),
             _ if is_flush || is_commit => Deed::Freeze,
             _ => Deed::Flush,
         }

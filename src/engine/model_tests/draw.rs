@@ -9,6 +9,7 @@ use crate::env::dice::Dice;
 use crate::model::durability::Durability;
 use crate::model::limits::LOG_BYTES_MAX;
 use crate::model::point::{Point, Value};
+use crate::model::rollup::{Late, Rollup, Tier};
 use crate::model::series::SeriesKey;
 use crate::model::time::{TimeRange, Timestamp, Ttl};
 
@@ -112,12 +113,32 @@ pub(super) fn settings(dice: &mut Dice, clock: Arc<Wall>, days: u16, series: usi
         clock,
         maintenance: Maintenance::Manual,
         reclaim_within: Duration::from_millis(between(dice, 10 * SECOND, HOUR).cast_unsigned()),
-        partition_days: days,
         series_max: series - 1 - usize::from(dice.coin()),
         store_non_finite: dice.below(4) > 0,
+        rollup: Rollup {
+            tiers: tiers(dice),
+            sketches: dice.below(3) == 0,
+            late: pick(dice, &[Late::Correct, Late::Correct, Late::DiscardAfter(Duration::from_secs(3_600))]),
+            partition_days: days,
+        },
         ids: Some([7; 16]),
         ..small(dice, Settings::default())
     }
+}
+
+/// Windows that live for days, or weeks, or are not kept.
+fn tiers(dice: &mut Dice) -> Vec<Tier> {
+    let tiers: &[(i64, i64)] = pick(
+        dice,
+        &[
+            &[][..],
+            &[(5 * MINUTE, 30 * DAY)],
+            &[(5 * MINUTE, 2 * DAY), (20 * MINUTE, 4 * DAY), (HOUR, 8 * DAY), (DAY, 30 * DAY)],
+            &[(MINUTE, 0), (HOUR, 3 * DAY)],
+            &[(SECOND, DAY), (6 * HOUR, 9 * DAY)],
+        ],
+    );
+    tiers.iter().map(|&(window, keep)| Tier { window, keep }).collect()
 }
 
 /// The same settings with other bounds, as a later run may have them.

@@ -18,6 +18,7 @@ use crate::env::dice::Dice;
 use crate::env::memory::MemoryDisk;
 use crate::error::ErrorKind;
 use crate::model::batch::WriteBatch;
+use crate::model::durability::Sequence;
 use crate::model::packed::ALWAYS_DEAD;
 use crate::model::point::Point;
 use crate::model::segment::Role;
@@ -49,6 +50,9 @@ pub(super) struct History {
     held: Vec<Held>,
     /// Whether the wall clock was ever set, or time passed while the volume was closed.
     pub(super) is_clock_odd: bool,
+    /// Whether it was opened again: then nobody knows for a while which series live on in windows alone, and those can be
+    /// written whatever the cap says.
+    pub(super) was_restarted: bool,
     watched: Watched,
     pub(super) counts: Counts,
     /// What was done, in words.
@@ -113,6 +117,7 @@ impl History {
             model: Model::default(),
             held: Vec::new(),
             is_clock_odd: false,
+            was_restarted: false,
             watched: Watched::default(),
             counts: Counts::new(),
             trail: Vec::new(),
@@ -139,6 +144,11 @@ impl History {
         self.clock.now().max(self.engine().stats().horizon)
     }
 
+    /// The moment at which a batch is accepted: not before one at which what had expired may have been destroyed.
+    pub(super) fn accepts_at(&self) -> Timestamp {
+        self.now().max(self.engine().writer.lock().accepts_from)
+    }
+
     fn open(&mut self) -> Outcome {
         let opened = Engine::open(self.disk.clone(), Path::new(DIR), self.settings.clone());
         self.engine = Some(opened.map_err(|error| format!("open: {error}"))?);
@@ -151,9 +161,19 @@ impl History {
         self.engine().series(&Selector::all()).iter().map(place).collect()
     }
 
+    /// Those of them that do not live on in windows alone.
+    pub(super) fn active(&self) -> Vec<usize> {
+        let view = self.engine().view.read();
+        let is_active = |place: &usize| {
+            let id = view.catalog.id(&self.frame.keys[*place]);
+            id.is_some_and(|id| !view.catalog.is_resting(id))
+        };
+        (0..self.frame.keys.len()).filter(is_active).collect()
+    }
+
     pub(super) fn write(&mut self, points: &[(usize, Point)]) -> Outcome {
-        let now = self.now();
-        let known: BTreeSet<usize> = self.known().into_iter().collect();
+        let now = self.accepts_at();
+        let known: BTreeSet<usize> = self.active().into_iter().collect();
         let all: BTreeSet<usize> = points.iter().map(|(series, _)| *series).chain(known.iter().copied()).collect();
         let is_over = all.len() > known.len() && all.len() > self.settings.series_max;
         let is_refused = points.iter().any(|(_, point)| point.value.is_non_finite()) && !self.settings.store_non_finite;
@@ -177,7 +197,8 @@ impl History {
                 ensure(before.next() == after && receipt.sequence == after, || {
                     format!("{before}, {after}, {receipt:?}")
                 })?;
-                self.model.write_all(points);
+                let rollup = self.engine().rollup.clone();
+                self.model.write_all(points, now, &rollup);
                 self.count("points", points.len());
                 self.count("dead on arrival", dead);
                 Ok(())
@@ -249,6 +270,7 @@ impl History {
                 self.count(what, 1);
             }
             Some(Job::Fold(..)) => self.count("fold", 1),
+            Some(Job::Summarise(..)) => self.count("summarise", 1),
         }
         let done = self.engine().compact_one(is_eager).map_err(|error| format!("{job:?}: {error}"))?;
         ensure(done == job.is_some(), || format!("{job:?}, done: {done}"))?;
@@ -259,10 +281,13 @@ impl History {
     fn next_job(&self, is_eager: bool) -> Option<Job> {
         let engine = self.engine();
         let stored = self.stored();
+        let settled = engine.settled(engine.guard.confirmed(), Sequence::default());
         let about = Circumstances {
-            now: engine.guard.confirmed().as_millis(),
+            now: settled.now.as_millis(),
+            confirmed: settled.confirmed.as_millis(),
+            recent: &settled.recent,
             reclaim_within: self.settings.reclaim_millis(),
-            partition_days: self.settings.partition_days,
+            rollup: &engine.rollup,
             free_bytes: u64::MAX,
             damaged: &std::collections::HashSet::new(),
             is_eager,
@@ -279,6 +304,7 @@ impl History {
                 Role::Override if meta.expiries.0 == ALWAYS_DEAD => self.count("shadows", 1),
                 Role::Override => self.count("override", 1),
                 Role::Plain(_) => self.count("plain", 1),
+                Role::Summaries(_) => self.count("summaries", 1),
             }
             self.watched.segment = meta.number;
         }
@@ -331,6 +357,7 @@ impl History {
 
     fn restart(&mut self, horizon: Timestamp) -> Outcome {
         self.engine = None;
+        self.was_restarted = true;
         let away = self.clock.now().as_millis() - horizon.as_millis();
         self.is_clock_odd |= away > 3_600_000;
         self.open()?;

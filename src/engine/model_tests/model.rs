@@ -4,28 +4,43 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
+use crate::engine::simulation::counted::{Counted, counts};
 use crate::env::clock::{Clock, ManualClock};
 use crate::model::point::Point;
+use crate::model::rollup::Rollup;
 use crate::model::time::{TimeRange, Timestamp};
 
 /// The last accepted write of each series and time; none where a deletion came after it (S5, S16).
 #[derive(Debug, Default)]
 pub(super) struct Model {
     last: BTreeMap<(usize, i64), Option<Point>>,
+    /// What counts in windows.
+    counted: BTreeMap<(usize, i64), Counted>,
     /// Where a deletion ever found something.
     deleted: BTreeSet<(usize, i64)>,
 }
 
 impl Model {
-    pub(super) fn write_all(&mut self, points: &[(usize, Point)]) {
-        let placed = points.iter().map(|(series, point)| ((*series, point.time.as_millis()), Some(point.clone())));
-        self.last.extend(placed);
+    /// Points that were accepted at a moment.
+    pub(super) fn write_all(&mut self, points: &[(usize, Point)], accepted_at: Timestamp, rollup: &Rollup) {
+        for (series, point) in points {
+            let place = (*series, point.time.as_millis());
+            let old = self.last.insert(place, Some(point.clone())).flatten();
+            let is_replaced = old.is_some_and(|old| old.is_visible_at(accepted_at));
+            self.counted.entry(place).or_default().write(point, counts(rollup, point, accepted_at), is_replaced);
+        }
+    }
+
+    /// What counts of a series at each time.
+    pub(super) fn counted(&self, series: usize) -> impl Iterator<Item = (i64, &Counted)> {
+        self.counted.range((series, i64::MIN)..=(series, i64::MAX)).map(|((_, time), counted)| (*time, counted))
     }
 
     pub(super) fn delete(&mut self, series: usize, range: TimeRange) {
         let deleted = |(id, time): (usize, i64)| id == series && range.contains(Timestamp::from_millis(time));
         for (place, point) in self.last.iter_mut().filter(|(place, _)| deleted(**place)) {
             *point = None;
+            self.counted.entry(*place).or_default().close();
             self.deleted.insert(*place);
         }
     }

@@ -18,7 +18,8 @@ const SLOTS: u64 = 7;
 /// One thing that was asked of the engine.
 #[derive(Clone, Debug)]
 pub(in crate::engine) enum Effect {
-    Batch(WriteBatch),
+    /// A batch, and when it was accepted.
+    Batch(WriteBatch, Timestamp),
     Deletion(SeriesKey, TimeRange),
 }
 

@@ -1,6 +1,7 @@
 //! For the crash and fault tests: short workloads on a faulty disk, and what must hold afterwards.
 
 pub(super) mod batches;
+pub(super) mod counted;
 pub(super) mod model;
 pub(super) mod workloads;
 
@@ -12,7 +13,7 @@ use crate::engine::Engine;
 use crate::engine::queue::Refusal;
 use crate::engine::settings::{Maintenance, Settings};
 use crate::engine::simulation::batches::{Effect, Life, batch_at, deletion, overwriting};
-use crate::engine::simulation::model::{Answers, Fate, History};
+use crate::engine::simulation::model::{Answers, Fate, History, Told};
 use crate::engine::write::Draft;
 use crate::env::clock::ManualClock;
 use crate::env::disk::TEMPORARY;
@@ -22,11 +23,16 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::model::batch::{Receipt, WriteBatch};
 use crate::model::durability::Durability;
 use crate::model::limits::HEAD_BYTES_MAX_DEFAULT;
+use crate::model::rollup::{Rollup, Tier};
 use crate::model::selector::Selector;
 use crate::model::time::{TimeRange, Timestamp};
 
 /// Where the simulated volume lies.
 pub(super) const DIR: &str = "v";
+
+/// Windows become longer after a day, and again after two; those of a day are there to the end of each simulation.
+const TIERS: [(i64, i64); 3] = [(300_000, DAY), (3_600_000, 2 * DAY), (DAY, 400 * DAY)];
+const DAY: i64 = 86_400_000;
 
 /// One thing that a workload does.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -102,6 +108,7 @@ fn clocked(now: Timestamp, durability: Durability, log_file_bytes: u64) -> (Arc<
         store_catalog: false,
         log_file_bytes,
         ids: Some([7; 16]),
+        rollup: Rollup { tiers: TIERS.map(|(window, keep)| Tier { window, keep }).to_vec(), ..Rollup::default() },
         ..Settings::default()
     };
     (clock, settings)
@@ -133,6 +140,7 @@ impl Run {
     /// Does one act. A refused one is noted, not an error: the workload goes on as a program would.
     pub(super) fn act(&mut self, act: Act) {
         let (next, now) = (self.next(), self.history.now);
+        self.history.is_unsure |= self.is_partial;
         match act {
             Act::Write(bulk) => self.write(vec![batch_at(next, bulk, now)]),
             Act::WriteSync => self.write(vec![batch_at(next, 0, now).with_durability(Durability::Sync)]),
@@ -217,7 +225,7 @@ impl Run {
         let Some(engine) = &self.engine else { return };
         let outcomes = engine.write_group(&batches);
         for (batch, outcome) in batches.into_iter().zip(outcomes) {
-            self.note(Effect::Batch(batch), outcome.map(|receipt| receipt.durability));
+            self.note(Effect::Batch(batch, self.history.now), outcome.map(|receipt| receipt.durability));
         }
     }
 
@@ -264,16 +272,24 @@ impl Run {
     /// What the volume answers, and what it says is missing from that.
     pub(super) fn answers(&self) -> std::result::Result<(Answers, Option<Error>), String> {
         let engine = self.engine.as_ref().ok_or("the volume is not open")?;
-        let mut found = Answers::new();
+        let mut found = Answers::default();
         let mut missing = None;
         for key in engine.series(&Selector::all()) {
             let mut reading = engine.points(&key, TimeRange::ALL).map_err(|error| error.to_string())?;
             let points = reading.by_ref().collect::<Result<Vec<_>>>().map_err(|error| error.to_string())?;
             missing = missing.or_else(|| reading.missing().first().cloned());
+            let windows = engine.windows(&key, TimeRange::ALL, Duration::from_millis(DAY.unsigned_abs()), usize::MAX);
+            let windows = windows.map_err(|error| error.to_string())?;
+            missing = missing.or_else(|| windows.missing().first().cloned());
+            if !windows.is_empty() && !self.history.is_unsure {
+                let told = windows.iter().map(Told::of).collect();
+                found.windows.insert(key.clone(), told);
+            }
             if !points.is_empty() {
-                found.insert(key, points);
+                found.points.insert(key, points);
             }
         }
+        found.has_windows = !self.history.is_unsure;
         Ok((found, missing))
     }
 
@@ -283,7 +299,7 @@ impl Run {
         let dir = Path::new(DIR);
         let (segments, logs) = (dir.join(layout::SEGMENTS), dir.join(layout::WAL));
         let mut listed: Vec<PathBuf> =
-            version.segments.iter().map(|meta| segments.join(layout::segment_name(meta.number))).collect();
+            version.segments.iter().map(|meta| segments.join(layout::segment_name(meta.number, meta.kind()))).collect();
         listed.extend([layout::FORMAT, layout::MANIFEST].map(|name| dir.join(name)));
         let files = self.disk.files();
         for (path, len) in &files {

@@ -4,10 +4,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::engine::simulation::DAY;
 use crate::engine::simulation::batches::{Effect, START};
-use crate::model::point::Point;
+use crate::engine::simulation::counted::{Counted, float_of};
+use crate::model::point::{Point, Value};
 use crate::model::series::SeriesKey;
+use crate::model::summary::Total;
 use crate::model::time::Timestamp;
+use crate::model::window::Window;
 
 /// What became of a batch or a deletion, as its writer knows it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -27,18 +31,62 @@ pub(in crate::engine) enum Fate {
 pub(in crate::engine) struct History {
     pub(in crate::engine) entries: Vec<(Arc<Effect>, Fate)>,
     pub(in crate::engine) now: Timestamp,
+    /// Whether a segment could not be read when something was flushed, so that what it replaced may still count.
+    pub(in crate::engine) is_unsure: bool,
 }
 
-/// The visible points of all series that have some, in order of time.
-pub(in crate::engine) type Answers = BTreeMap<SeriesKey, Vec<Point>>;
+/// What all series answer that have something to say.
+#[derive(Debug, Default)]
+pub(in crate::engine) struct Answers {
+    /// The visible points, in order of time.
+    pub(in crate::engine) points: BTreeMap<SeriesKey, Vec<Point>>,
+    /// Windows of a day, in order of time.
+    pub(in crate::engine) windows: BTreeMap<SeriesKey, Vec<Told>>,
+    /// Whether those were asked for.
+    pub(in crate::engine) has_windows: bool,
+}
 
-/// The last point that was written at each time of each series, dead or alive.
+/// What a window says: its start in ms, how many values, their sum, and the first and the last of them.
+#[derive(Clone, PartialEq, Debug)]
+pub(in crate::engine) struct Told {
+    start: i64,
+    count: u64,
+    sum: Total,
+    ends: [(Timestamp, Value); 2],
+}
+
+impl Told {
+    pub(in crate::engine) fn of(window: &Window) -> Self {
+        let (start, count) = (window.start.as_millis(), window.count());
+        Self { start, count, sum: window.sum(), ends: [window.first(), window.last()] }
+    }
+
+    /// What a window of these points says, which are in order of time.
+    fn expected(start: i64, points: &[&Point]) -> Self {
+        let int = |point: &&Point| if let Value::Int(int) = point.value { Some(i128::from(int)) } else { None };
+        let ints: Option<i128> = points.iter().map(int).sum();
+        let floats = || points.iter().map(|point| float_of(point.value)).sum();
+        let sum = ints.map_or_else(|| Total::Float(floats()), Total::Int);
+        let end = |point: &Point| (point.time, point.value);
+        let first = points.iter().take_while(|point| point.time == points[0].time).last();
+        let ends = [first.map(|point| end(point)), points.last().map(|point| end(point))];
+        let ends = ends.map(|end| end.expect("a window has points"));
+        Self { start, count: points.len() as u64, sum, ends }
+    }
+}
+
+/// What a history makes of a volume.
 #[derive(Default)]
-struct Model(BTreeMap<SeriesKey, BTreeMap<i64, Point>>);
+struct Model {
+    /// The last point that was written at each time of each series, dead or alive.
+    last: BTreeMap<SeriesKey, BTreeMap<i64, Point>>,
+    /// What counts in windows.
+    counted: BTreeMap<SeriesKey, BTreeMap<i64, Counted>>,
+}
 
 impl Default for History {
     fn default() -> Self {
-        Self { entries: Vec::new(), now: START }
+        Self { entries: Vec::new(), now: START, is_unsure: false }
     }
 }
 
@@ -103,9 +151,9 @@ impl History {
         let mut model = Model::default();
         let is_taken = |fate: Fate| matches!(fate, Fate::Durable | Fate::Written);
         self.entries.iter().filter(|(_, fate)| is_taken(*fate)).for_each(|(effect, _)| model.apply(effect));
-        for (key, points) in found {
+        for (key, points) in &found.points {
             for point in points {
-                let expected = model.0.get(key).and_then(|times| times.get(&point.time.as_millis()));
+                let expected = model.last.get(key).and_then(|times| times.get(&point.time.as_millis()));
                 if expected != Some(point) {
                     return Err(format!("{key} has {point:?}, written last was {expected:?}"));
                 }
@@ -118,19 +166,28 @@ impl History {
 impl Model {
     fn apply(&mut self, effect: &Effect) {
         match effect {
-            Effect::Batch(batch) => {
+            Effect::Batch(batch, accepted_at) => {
                 for (key, point) in batch.iter() {
-                    let times = match self.0.get_mut(key) {
-                        Some(times) => times,
-                        None => self.0.entry(key.clone()).or_default(),
-                    };
-                    times.insert(point.time.as_millis(), point.clone());
+                    if !self.last.contains_key(key) {
+                        self.last.insert(key.clone(), BTreeMap::new());
+                        self.counted.insert(key.clone(), BTreeMap::new());
+                    }
+                    let (times, counted) = (self.last.get_mut(key), self.counted.get_mut(key));
+                    let time = point.time.as_millis();
+                    let old = times.and_then(|times| times.insert(time, point.clone()));
+                    let is_replaced = old.is_some_and(|old| old.is_visible_at(*accepted_at));
+                    if let Some(counted) = counted {
+                        counted.entry(time).or_default().write(point, true, is_replaced);
+                    }
                 }
             }
             Effect::Deletion(key, range) => {
-                if let Some(times) = self.0.get_mut(key) {
-                    times.retain(|time, _| !range.contains(Timestamp::from_millis(*time)));
+                let is_deleted = |time: &i64| range.contains(Timestamp::from_millis(*time));
+                if let Some(times) = self.last.get_mut(key) {
+                    times.retain(|time, _| !is_deleted(time));
                 }
+                let counted = self.counted.get_mut(key).into_iter().flatten();
+                counted.filter(|(time, _)| is_deleted(time)).for_each(|(_, counted)| counted.close());
             }
         }
     }
@@ -138,9 +195,9 @@ impl Model {
     /// Says where answers differ from what is visible now.
     fn difference(&self, found: &Answers, now: Timestamp) -> Option<String> {
         let mut known = 0;
-        for (key, times) in &self.0 {
+        for (key, times) in &self.last {
             let expected = || times.values().filter(|point| point.is_visible_at(now));
-            let points = found.get(key).map_or(&[][..], Vec::as_slice);
+            let points = found.points.get(key).map_or(&[][..], Vec::as_slice);
             known += usize::from(!points.is_empty());
             if !expected().eq(points) {
                 let time = |point: &Point| (point.time.as_millis(), point.value, point.expires_at);
@@ -150,6 +207,26 @@ impl Model {
                 return Some(format!("{key} lacks {lost:?} and has {more:?}"));
             }
         }
-        (known < found.len()).then(|| format!("{} series nobody wrote to have points", found.len() - known))
+        let unknown = found.points.len() - known;
+        if unknown > 0 {
+            return Some(format!("{unknown} series nobody wrote to have points"));
+        }
+        if found.has_windows { self.windows_difference(found) } else { None }
+    }
+
+    /// Says where windows differ from what was ever accepted.
+    fn windows_difference(&self, found: &Answers) -> Option<String> {
+        for (key, counted) in &self.counted {
+            let all: Vec<&Point> = counted.values().flat_map(|counted| &counted.points).collect();
+            let day = |point: &&Point| point.time.as_millis().div_euclid(DAY);
+            let days = all.chunk_by(|one, next| day(one) == day(next));
+            let expected: Vec<Told> = days.map(|points| Told::expected(day(&points[0]) * DAY, points)).collect();
+            let windows = found.windows.get(key).map_or(&[][..], Vec::as_slice);
+            if expected != windows {
+                return Some(format!("{key} has the windows {windows:?}, not {expected:?}"));
+            }
+        }
+        let known = |key: &&SeriesKey| self.counted.contains_key(*key);
+        found.windows.keys().find(|key| !known(key)).map(|key| format!("{key} has windows, and nobody wrote to it"))
     }
 }

@@ -52,7 +52,7 @@ pub(in crate::engine) fn of_the_log() -> Vec<Workload> {
 
 /// Workloads of the segments: flush, commit, trim, merge, fold, drop, delete, erase, rebuild.
 pub(in crate::engine) fn of_segments() -> Vec<Workload> {
-    [of_flush_and_merge(), of_what_goes()].concat()
+    [of_flush_and_merge(), of_what_goes(), of_windows()].concat()
 }
 
 fn of_flush_and_merge() -> Vec<Workload> {
@@ -85,6 +85,39 @@ fn of_flush_and_merge() -> Vec<Workload> {
                 &[over(Life::Seconds(DAY)), Flush, over(Life::Seconds(60)), Flush],
                 &[Advance(2 * HOUR), Maintain, Advance(700), Maintain, over(Life::Forever), Flush, Compact],
             ],
+        ),
+    ]
+}
+
+/// Windows that are merged, corrected and made longer, and outlive their points.
+fn of_windows() -> Vec<Workload> {
+    use Act::{Advance, CompactStep, Delete, Flush, Freeze, Kill, Maintain, Reopen, Write};
+    let over = Act::Overwrite;
+    vec![
+        roomy(
+            "windows age",
+            Sync,
+            SMALL,
+            &[
+                &[Write(1), Flush, Write(0), Flush, Advance(DAY + HOUR), CompactStep, CompactStep, Write(0), Flush],
+                &[Advance(DAY), Maintain, over(Life::Forever), Freeze, Advance(DAY), Maintain, Reopen],
+            ],
+        ),
+        roomy(
+            "windows are corrected",
+            Buffered,
+            SMALL,
+            &[
+                &[over(Life::Seconds(60)), Flush, over(Life::Forever), Flush, Advance(90), over(Life::None), Flush],
+                &[over(Life::Seconds(HOUR)), Delete(0), over(Life::Forever), Kill, Flush, Maintain],
+                &[Advance(2 * HOUR), Maintain, over(Life::Forever), Freeze, over(Life::None), Maintain],
+            ],
+        ),
+        roomy(
+            "windows are merged",
+            Sync,
+            SMALL,
+            &[&[Write(0), Flush].repeat(5), &[Maintain, over(Life::Forever), Flush], &[CompactStep; 5], &[Write(0)]],
         ),
     ]
 }

@@ -14,6 +14,7 @@ fn small() -> Content {
         bits: value.cast_unsigned(),
         unit: 2,
         kind: Kind::Int,
+        is_apart: false,
     };
     let odd = [
         PackedPoint { unit: 4, ..float(5, 0.1) },
@@ -31,7 +32,8 @@ fn small() -> Content {
 /// What comes of a damaged file: an error, or a segment that still gives exactly what was written.
 fn harm(bytes: &[u8], meta: SegmentMeta, expected: &Content) -> bool {
     let disk = MemoryDisk::default();
-    let mut file = disk.create(&Path::new(FOLDER).join(layout::segment_name(NUMBER))).expect("memory");
+    let mut file =
+        disk.create(&Path::new(FOLDER).join(layout::segment_name(NUMBER, SegmentKind::Points))).expect("memory");
     file.write_at(bytes, 0).expect("memory");
     let Ok(segment) = Segment::open(Arc::new(disk), Path::new(FOLDER), LINEAGE, meta) else { return true };
     let segment = Arc::new(segment);
@@ -68,7 +70,8 @@ fn every_flipped_bit_and_every_cut_is_noticed() {
 fn verify_names_the_file_and_the_offset() {
     let disk = MemoryDisk::default();
     let meta = write(&disk, &small()).expect("there are points");
-    let mut file = disk.create(&Path::new(FOLDER).join(layout::segment_name(NUMBER))).expect("memory");
+    let mut file =
+        disk.create(&Path::new(FOLDER).join(layout::segment_name(NUMBER, SegmentKind::Points))).expect("memory");
     let mut bytes = bytes_of(&{
         let sound = MemoryDisk::default();
         write(&sound, &small());
@@ -109,7 +112,7 @@ fn a_disk_that_fails_at_any_step_gets_a_whole_segment_or_none() {
 }
 
 /// Where a part of a file starts and ends, its checksum behind it.
-fn summed(bytes: &mut [u8], start: usize, end: usize) {
+pub(super) fn summed(bytes: &mut [u8], start: usize, end: usize) {
     let place = crate::codec::checksum::Place { lineage: LINEAGE, file: NUMBER, offset: start as u64 };
     let checksum = place.checksum(&bytes[start..end - 4]);
     bytes[end - 4..end].copy_from_slice(&checksum.to_le_bytes());
@@ -134,7 +137,7 @@ fn bytes_that_pass_their_checksums_are_still_not_trusted() {
     ];
     for chunk in segment.directory().map(|chunk| chunk.expect("sound")) {
         parts.extend(chunk.places.iter().filter_map(|place| match place {
-            crate::segment::chunk::Place::Block { offset, len } => Some((at(*offset), at(*offset) + len + 4)),
+            crate::segment::place::Place::Block { offset, len } => Some((at(*offset), at(*offset) + len + 4)),
             _ => None,
         }));
     }
@@ -145,7 +148,9 @@ fn bytes_that_pass_their_checksums_are_still_not_trusted() {
                 changed[byte] = value;
                 summed(&mut changed, start, end);
                 let disk = MemoryDisk::default();
-                let mut file = disk.create(&Path::new(FOLDER).join(layout::segment_name(NUMBER))).expect("memory");
+                let mut file = disk
+                    .create(&Path::new(FOLDER).join(layout::segment_name(NUMBER, SegmentKind::Points)))
+                    .expect("memory");
                 file.write_at(&changed, 0).expect("memory");
                 if let Ok(segment) = Segment::open(Arc::new(disk), Path::new(FOLDER), LINEAGE, meta) {
                     let segment = Arc::new(segment);

@@ -5,7 +5,14 @@ use super::*;
 
 /// 60 s of TTL, the unit "%".
 fn int(time: i64, value: i64) -> PackedPoint {
-    PackedPoint { time, expires_at: time + 60_000, bits: value.cast_unsigned(), unit: 2, kind: Kind::Int }
+    PackedPoint {
+        time,
+        expires_at: time + 60_000,
+        bits: value.cast_unsigned(),
+        unit: 2,
+        kind: Kind::Int,
+        is_apart: false,
+    }
 }
 
 /// Holds content and bytes against each other, in both directions.
@@ -17,7 +24,7 @@ fn check(content: &Content, golden: &[u8]) {
     let at = differing.unwrap_or(0);
     assert_eq!(differing, None, "written: {:?}", &bytes[at.min(bytes.len())..]);
     assert_eq!(meta.bytes, golden.len() as u64);
-    disk.create(&Path::new(FOLDER).join(layout::segment_name(NUMBER)))
+    disk.create(&Path::new(FOLDER).join(layout::segment_name(NUMBER, SegmentKind::Points)))
         .and_then(|mut file| file.write_at(golden, 0))
         .expect("memory");
     let segment = open(disk, meta);

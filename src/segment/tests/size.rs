@@ -3,8 +3,8 @@
 use super::*;
 use crate::codec::points::Column;
 use crate::env::dice::Dice;
-use crate::segment::chunk::Place;
 use crate::segment::format::CHECKSUM_BYTES;
+use crate::segment::place::Place;
 
 /// Bytes of the blocks of each column, each block counted once, and of short columns in entries.
 fn bytes_by_column(segment: &Arc<Segment>) -> ([usize; Column::ALL.len()], usize) {

@@ -10,15 +10,18 @@ use tokio::time::timeout;
 
 use super::error::{Code, Refusal};
 
-/// Most memory for answers that are being built or sent, in KiB: ten are built at a time, and 32 of the longest or
+/// Most memory for answers that are being built or sent, in KiB: ten (of windows three) are built at a time, and 32 of the longest or
 /// thousands of ordinary ones can wait for their clients.
 const ROOM_KIB: usize = 256 << 10;
 
 /// Longest answer, in bytes.
 pub(super) const ANSWER_BYTES_MAX: usize = 8 << 20;
 
-/// The room that an answer takes while it is built, in KiB: its points, its text, and the text's room to grow.
-const BUILDING_KIB: u32 = 24 << 10;
+/// The room that an answer of points takes while it is built, in KiB: its points, its text, and the text's room to grow.
+pub(super) const BUILDING_KIB: u32 = 24 << 10;
+
+/// The same of an answer of windows: each takes some 500 bytes on its way from the store.
+pub(super) const BUILDING_WINDOWS_KIB: u32 = 72 << 10;
 
 /// Longest wait for room: answers are built in milliseconds, so a longer one means that slow clients hold it.
 const WAIT_MAX: Duration = Duration::from_secs(1);
@@ -35,8 +38,8 @@ impl Default for AnswerRoom {
 
 impl AnswerRoom {
     /// Room to build an answer; refused when there is none for a while.
-    pub(super) async fn reserve(&self) -> Result<OwnedSemaphorePermit, Refusal> {
-        match timeout(WAIT_MAX, Arc::clone(&self.0).acquire_many_owned(BUILDING_KIB)).await {
+    pub(super) async fn reserve(&self, kib: u32) -> Result<OwnedSemaphorePermit, Refusal> {
+        match timeout(WAIT_MAX, Arc::clone(&self.0).acquire_many_owned(kib)).await {
             Ok(room) => Ok(room.expect("nobody closes the semaphore")),
             Err(_elapsed) => Err(Refusal::new(Code::Busy, "too many answers wait for their clients")),
         }
@@ -79,9 +82,9 @@ mod tests {
         // Goal: what slow clients have not taken counts. Method: room to build one and a little more.
         let room = AnswerRoom(Arc::new(Semaphore::new(BUILDING_KIB as usize + 10)));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
-        let reserved = runtime.block_on(room.reserve()).expect("there is room");
+        let reserved = runtime.block_on(room.reserve(BUILDING_KIB)).expect("there is room");
         assert_eq!(room.0.available_permits(), 10);
-        let refused = runtime.block_on(room.reserve()).expect_err("no room for another");
+        let refused = runtime.block_on(room.reserve(BUILDING_KIB)).expect_err("no room for another");
         assert!(refused.to_string().starts_with("ces.0020 "), "{refused}");
         let body = Answer::new(vec![b'x'; 2_049], reserved).into_body();
         assert_eq!(room.0.available_permits(), BUILDING_KIB as usize + 10 - 3, "what is not needed is given back");

@@ -20,6 +20,9 @@ const DIMENSION_VALUE_CHARS_MAX: usize = 256;
 /// Services whose metrics only the real service itself may write.
 const SYSTEM_SERVICES: [&str; 2] = ["SYS", "AGT"];
 
+/// A further one of the page as it is published since 2022.
+const SYSTEM_SERVICE_SINCE_2022: &str = "SRE";
+
 /// The one namespace outside of [`SYSTEM_SERVICES`] that is the real service's own.
 const SYSTEM_NAMESPACE: &str = "SERVICE.BMS";
 
@@ -38,8 +41,8 @@ impl Name {
     /// Holds a name against the profile's rules. The error completes a sentence that begins with the field's name.
     pub(super) fn check(self, text: &str, profile: Profile) -> Result<(), String> {
         match profile {
-            Profile::Document if self.follows_the_page(text) => Ok(()),
-            Profile::Document => Err(self.rule().into()),
+            Profile::Document | Profile::Current if self.follows_the_page(text) => Ok(()),
+            Profile::Document | Profile::Current => Err(self.rule().into()),
             Profile::Lab => self.check_length(text),
         }
     }
@@ -88,8 +91,14 @@ impl Name {
 }
 
 /// Whether a namespace belongs to the service itself, so that nobody else may write to it.
-pub(super) fn is_system_namespace(namespace: &str) -> bool {
-    namespace == SYSTEM_NAMESPACE || SYSTEM_SERVICES.iter().any(|service| namespace.starts_with(service))
+pub(super) fn is_system_namespace(namespace: &str, profile: Profile) -> bool {
+    let is_system =
+        namespace == SYSTEM_NAMESPACE || SYSTEM_SERVICES.iter().any(|service| namespace.starts_with(service));
+    match profile {
+        Profile::Document => is_system,
+        Profile::Current => is_system || namespace.starts_with(SYSTEM_SERVICE_SINCE_2022),
+        Profile::Lab => false,
+    }
 }
 
 fn is_letter(byte: u8) -> bool {
@@ -145,8 +154,16 @@ mod tests {
 
     #[test]
     fn system_namespaces_are_told_apart_by_exact_case() {
-        assert!(["SYS.ECS", "SYSTEM.A", "AGT.ECS", "SERVICE.BMS"].into_iter().all(is_system_namespace));
-        assert!(!["MINE.SYS", "sys.ecs", "SERVICE.BMS2", "XSYS.A", "service.bms"].into_iter().any(is_system_namespace));
+        let profiles = [Profile::Document, Profile::Current, Profile::Lab];
+        let whose = |namespace: &str| profiles.map(|profile| is_system_namespace(namespace, profile));
+        assert!(
+            ["SYS.ECS", "SYSTEM.A", "AGT.ECS", "SERVICE.BMS"]
+                .into_iter()
+                .all(|name| whose(name) == [true, true, false])
+        );
+        let own = ["MINE.SYS", "sys.ecs", "SERVICE.BMS2", "XSYS.A", "service.bms", "sre.a", "MINE.SRE"];
+        assert!(own.into_iter().all(|name| whose(name) == [false; 3]));
+        assert_eq!(whose("SRE.A"), [false, true, false]);
     }
 
     #[test]

@@ -80,7 +80,7 @@ fn parse_item(raw: &RawValue, profile: Profile, now: Timestamp) -> Checked<(Seri
 fn series(raw: &RawValue, profile: Profile) -> Checked<SeriesKey> {
     let metric = object(raw, "metric")?;
     let namespace = name(metric.get("namespace"), Name::Namespace, "metric.namespace", profile)?;
-    if profile == Profile::Document && is_system_namespace(&namespace) {
+    if is_system_namespace(&namespace, profile) {
         let why = "belongs to the service itself; choose a namespace of your own";
         return Err(Fault { code: Code::SystemMetric, ..fault("metric.namespace", why) });
     }
@@ -123,15 +123,16 @@ fn name(raw: Option<&RawValue>, kind: Name, field: &str, profile: Profile) -> Ch
 }
 
 fn ttl(raw: &RawValue, profile: Profile) -> Checked<Ttl> {
-    let secs_max = profile.ttl_secs_max();
+    let allowed = profile.ttl_secs();
     let text = raw.get();
     if !is_number(text) || !is_integer_literal(text) {
         return Err(fault("ttl", "must be an integer, in seconds"));
     }
-    match text.parse::<i64>().ok().and_then(|secs| u32::try_from(secs).ok()).filter(|secs| *secs <= secs_max) {
-        Some(secs) => Ok(Ttl::from_secs(secs)),
-        None => Err(fault("ttl", &format!("must be 0 to {secs_max} seconds, not {}", cut(text)))),
-    }
+    let secs = text.parse::<i64>().ok().and_then(|secs| u32::try_from(secs).ok());
+    secs.filter(|secs| allowed.contains(secs)).map(Ttl::from_secs).ok_or_else(|| {
+        let (least, most) = (allowed.start(), allowed.end());
+        fault("ttl", &format!("must be {least} to {most} seconds, not {}", cut(text)))
+    })
 }
 
 fn collect_time(raw: &RawValue, profile: Profile, now: Timestamp) -> Checked<Timestamp> {

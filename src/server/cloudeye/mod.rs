@@ -4,6 +4,7 @@
 mod answer;
 mod error;
 mod fields;
+mod filter;
 mod grammar;
 mod ingest;
 mod number;
@@ -22,15 +23,17 @@ use axum::routing::{any, get};
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
-use self::answer::{Answer, AnswerRoom};
+use self::answer::{Answer, AnswerRoom, BUILDING_KIB, BUILDING_WINDOWS_KIB};
 pub(super) use self::error::{Code, Refusal};
-use self::query::Question;
+use self::query::{ANSWER_POINTS_MAX, Question};
 use super::profile::Profile;
 use super::projects::{ProjectId, Projects};
+use crate::db::Db;
 use crate::env::clock::Clock;
+use crate::error::ErrorKind;
 use crate::model::batch::Receipt;
 
-/// Beside an answer that lacks what could not be read: how many pieces of it.
+/// Beside an answer that lacks something: how many pieces could not be read, or are no finite number.
 const INCOMPLETE: HeaderName = HeaderName::from_static("x-ebbtide-incomplete");
 
 /// Most requests that use a database at a time, each on a thread of its own. So many writers share one sync; further
@@ -58,7 +61,7 @@ impl CloudEye {
     /// The addresses of this face.
     pub(super) fn routes(self) -> Router {
         Router::new()
-            .route("/V1.0/{project_id}/metric-data", get(query_points).post(add_points))
+            .route("/V1.0/{project_id}/metric-data", get(query).post(add_points))
             .route("/V1.0//metric-data", any(async || no_such_project()))
             .fallback(async || Refusal::new(Code::NotFound, "there is nothing at this address"))
             .method_not_allowed_fallback(async || Refusal::method_not_allowed())
@@ -84,7 +87,7 @@ impl CloudEye {
         })
     }
 
-    fn receipt_headers(&self, receipt: &Receipt) -> [(HeaderName, HeaderValue); 6] {
+    fn receipt_headers(&self, receipt: &Receipt) -> [(HeaderName, HeaderValue); 7] {
         let durability = match receipt.durability {
             _ if self.projects.is_in_memory() => HeaderValue::from_static("memory"),
             mode => HeaderValue::try_from(mode.to_string()).expect("letters and digits are good in a header"),
@@ -94,6 +97,7 @@ impl CloudEye {
             (HeaderName::from_static("x-ebbtide-replaced"), receipt.replaced.into()),
             (HeaderName::from_static("x-ebbtide-late"), receipt.late.into()),
             (HeaderName::from_static("x-ebbtide-dead-on-arrival"), receipt.dead_on_arrival.into()),
+            (HeaderName::from_static("x-ebbtide-not-aggregated"), receipt.not_aggregated.into()),
             (HeaderName::from_static("x-ebbtide-sequence"), receipt.sequence.get().into()),
             (HeaderName::from_static("x-ebbtide-durability"), durability),
         ]
@@ -111,7 +115,7 @@ async fn add_points(State(eye): State<Arc<CloudEye>>, project: Project, body: By
     .await
 }
 
-async fn query_points(
+async fn query(
     State(eye): State<Arc<CloudEye>>,
     project: Project,
     RawQuery(query): RawQuery,
@@ -121,23 +125,37 @@ async fn query_points(
         let question = Question::parse(&query.unwrap_or_default(), eye.profile)?;
         let db = eye.projects.open_existing(&project)?;
         // Only now: opening may take long, and whoever waits for it should not hold room for an answer.
-        let room = Handle::current().block_on(eye.answer_room.reserve())?;
+        let building = if question.period.is_some() { BUILDING_WINDOWS_KIB } else { BUILDING_KIB };
+        let room = Handle::current().block_on(eye.answer_room.reserve(building))?;
         let (body, missing) = match db {
-            Some(db) => {
-                let mut points = db.points(&question.series, question.range)?;
-                (question.answer(&mut points)?, points.missing().len())
-            }
-            None => (question.answer(std::iter::empty())?, 0),
+            Some(db) => answer(&db, &question)?,
+            None => (question.answer_points(std::iter::empty())?, 0),
         };
         let body = Answer::new(body, room).into_body();
         let mut response = ([(CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response();
         if missing > 0 {
-            // What is there is answered; how many pieces of it could not be read is said beside it.
+            // What is there is answered; how many pieces of it are not is said beside it.
             response.headers_mut().insert(INCOMPLETE, HeaderValue::from(missing));
         }
         Ok(response)
     })
     .await
+}
+
+/// The body of an answer, and how many pieces of it are missing.
+fn answer(db: &Db, question: &Question) -> Result<(Vec<u8>, usize), Refusal> {
+    let Question { series, range, .. } = question;
+    let Some(period) = question.period else {
+        let mut points = db.points(series, *range)?;
+        return Ok((question.answer_points(&mut points)?, points.missing().len()));
+    };
+    // The engine moves the start back to that of a window.
+    let windows = db.windows_up_to(ANSWER_POINTS_MAX, series, *range, period).map_err(|error| match error.kind() {
+        ErrorKind::InvalidInput => Question::too_long(),
+        _ => error.into(),
+    })?;
+    let (body, left_out) = question.answer_windows(&windows)?;
+    Ok((body, windows.missing().len() + left_out))
 }
 
 fn project_id(path: Project) -> Result<ProjectId, Refusal> {
@@ -162,7 +180,8 @@ mod tests {
 
     fn eye(in_flight: usize) -> CloudEye {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
-        let projects = Arc::new(Projects::new(Home::Memory, Durability::Sync, Arc::clone(&clock)));
+        let projects =
+            Arc::new(Projects::new(Home::Memory, Durability::Sync, Profile::Document.late(), Arc::clone(&clock)));
         let in_flight = Arc::new(Semaphore::new(in_flight));
         CloudEye { in_flight, ..CloudEye::new(projects, Profile::Document, clock) }
     }

@@ -1,34 +1,38 @@
-//! From the parameters of a query to one series and range, and from its points to the answer. Pure: touches no store.
+//! From the parameters of a query to one series and range, and from its points or windows to the answer. Pure: touches
+//! no store.
 
 use std::io::Write as _;
+use std::time::Duration;
 
 use super::answer::ANSWER_BYTES_MAX;
 use super::error::{Code, Refusal};
+use super::filter::{Filter, number};
 use super::grammar::Name;
 use crate::error::Result as EngineResult;
-use crate::model::point::{Point, Value};
+use crate::model::point::{Point, Unit};
 use crate::model::series::SeriesKey;
 use crate::model::time::{TimeRange, Timestamp};
+use crate::model::window::Window;
 use crate::server::profile::Profile;
 
 /// Most points of one answer: three days at a point every three seconds. More are asked for in several parts.
 pub(super) const ANSWER_POINTS_MAX: usize = 100_000;
 
 /// The period that means raw points.
-const PERIOD_RAW: &str = "1";
+const PERIOD_RAW: u64 = 1;
 
 /// The other periods that are published, in seconds.
-const PERIODS_OF_WINDOWS: [&str; 6] = ["60", "300", "1200", "3600", "14400", "86400"];
-
-/// The published filters: what a window is condensed to. A raw value comes back under the filter's name unchanged.
-const FILTERS: [&str; 5] = ["average", "max", "min", "sum", "variance"];
+const PERIODS_OF_WINDOWS: [u64; 6] = [60, 300, 1_200, 3_600, 14_400, 86_400];
 
 /// What was asked.
 #[derive(Debug)]
 pub(super) struct Question {
     pub(super) series: SeriesKey,
     pub(super) range: TimeRange,
-    filter: String,
+    /// Of the windows that are asked for; none for raw points.
+    pub(super) period: Option<Duration>,
+    filter: Filter,
+    profile: Profile,
 }
 
 impl Question {
@@ -43,56 +47,84 @@ impl Question {
         if from >= to {
             return Err(wrong("from", "must be less than to"));
         }
-        check_period(parameters.required("period")?)?;
-        let filter = parameters.required("filter")?;
-        if !FILTERS.contains(&filter) {
-            return Err(wrong("filter", "must be average, max, min, sum or variance"));
-        }
+        let period = period(parameters.required("period")?)?;
+        let filter = Filter::named(parameters.required("filter")?);
+        let filter = filter.ok_or_else(|| wrong("filter", "must be average, max, min, sum or variance"))?;
         let series = SeriesKey::new(namespace, metric, dimensions).map_err(|error| wrong("dim", &error.to_string()))?;
         // On the wire the last moment belongs to the range, inside it does not.
         let range = TimeRange::new(Timestamp::from_millis(from), Timestamp::from_millis(to.saturating_add(1)));
-        Ok(Self { series, range, filter: filter.to_owned() })
+        Ok(Self { series, range, period, filter, profile })
     }
 
-    /// The body of the answer.
-    pub(super) fn answer(&self, points: impl Iterator<Item = EngineResult<Point>>) -> Result<Vec<u8>, Refusal> {
-        let mut body = b"{\"datapoints\":[".to_vec();
-        let too_long = || wrong("to", "leaves a range with too many points for one answer: ask in several parts");
-        let mut separator = "";
-        for (position, point) in points.enumerate() {
+    /// The body of an answer of points.
+    pub(super) fn answer_points(&self, points: impl Iterator<Item = EngineResult<Point>>) -> Result<Vec<u8>, Refusal> {
+        let mut body = Body::new(self);
+        for point in points {
             let point = point?;
-            if position == ANSWER_POINTS_MAX {
-                return Err(too_long());
-            }
-            let unit = json(point.unit.as_ref().map_or("", |unit| unit.as_str()));
-            let (filter, value, time) = (&self.filter, number(point.value), point.time.as_millis());
-            write!(body, "{separator}{{\"{filter}\":{value},\"timestamp\":{time},\"unit\":{unit}}}")
-                .expect("memory takes every write");
-            if body.len() > ANSWER_BYTES_MAX {
-                return Err(too_long());
-            }
-            separator = ",";
+            body.push(&number(point.value), point.time, point.unit.as_ref())?;
         }
-        write!(body, "],\"metric_name\":{}}}", json(self.series.metric())).expect("memory takes every write");
-        Ok(body)
+        Ok(body.finish())
+    }
+
+    /// The body of an answer of windows, and how many are left out because what is asked of them is no finite number,
+    /// which JSON cannot say.
+    pub(super) fn answer_windows(&self, windows: &[Window]) -> Result<(Vec<u8>, usize), Refusal> {
+        let mut body = Body::new(self);
+        let mut left_out = 0;
+        for window in windows {
+            match self.filter.show(window, self.profile) {
+                Some(number) => body.push(&number, window.start, window.unit())?,
+                None => left_out += 1,
+            }
+        }
+        Ok((body.finish(), left_out))
+    }
+
+    /// The refusal of an answer that would have too many points or bytes.
+    pub(super) fn too_long() -> Refusal {
+        wrong("to", "leaves a range with too many points for one answer: ask in several parts")
     }
 }
 
-fn check_period(period: &str) -> Result<(), Refusal> {
-    match period {
-        PERIOD_RAW => Ok(()),
-        windows if PERIODS_OF_WINDOWS.contains(&windows) => {
-            Err(wrong("period", "is published, but this version answers period=1 (raw points) only"))
+/// The text of an answer on its way.
+struct Body<'a> {
+    question: &'a Question,
+    text: Vec<u8>,
+    points: usize,
+}
+
+impl<'a> Body<'a> {
+    fn new(question: &'a Question) -> Self {
+        Self { question, text: b"{\"datapoints\":[".to_vec(), points: 0 }
+    }
+
+    fn push(&mut self, number: &str, time: Timestamp, unit: Option<&Unit>) -> Result<(), Refusal> {
+        if self.points == ANSWER_POINTS_MAX {
+            return Err(Question::too_long());
         }
-        _ => Err(wrong("period", "must be 1, 60, 300, 1200, 3600, 14400 or 86400 seconds")),
+        let separator = if self.points == 0 { "" } else { "," };
+        let unit = json(unit.map_or("", Unit::as_str));
+        let (filter, time) = (self.question.filter.name(), time.as_millis());
+        write!(self.text, "{separator}{{\"{filter}\":{number},\"timestamp\":{time},\"unit\":{unit}}}")
+            .expect("memory takes every write");
+        self.points += 1;
+        if self.text.len() > ANSWER_BYTES_MAX { Err(Question::too_long()) } else { Ok(()) }
+    }
+
+    fn finish(mut self) -> Vec<u8> {
+        let metric = json(self.question.series.metric());
+        write!(self.text, "],\"metric_name\":{metric}}}").expect("memory takes every write");
+        self.text
     }
 }
 
-/// The shortest text that reads back as the same number; a float never looks like an integer.
-fn number(value: Value) -> String {
-    match value {
-        Value::Int(int) => int.to_string(),
-        Value::Float(float) => serde_json::to_string(&float).expect("a number has a JSON text"),
+/// The period of windows; none for raw points.
+fn period(text: &str) -> Result<Option<Duration>, Refusal> {
+    let published = |secs: &u64| secs.to_string() == text;
+    match PERIODS_OF_WINDOWS.iter().find(|secs| published(secs)) {
+        Some(secs) => Ok(Some(Duration::from_secs(*secs))),
+        None if published(&PERIOD_RAW) => Ok(None),
+        None => Err(wrong("period", "must be 1, 60, 300, 1200, 3600, 14400 or 86400 seconds")),
     }
 }
 
@@ -179,7 +211,7 @@ mod tests {
     #[test]
     fn names_are_decoded_and_broken_encoding_is_no_name() {
         let question = parse(&GOOD.replace("A.B", "%41%2EB").replace("max", "m%61x")).expect("good");
-        assert_eq!((question.series.namespace(), &*question.filter), ("A.B", "max"));
+        assert_eq!((question.series.namespace(), question.filter), ("A.B", Filter::Max));
         for broken in ["A.B%", "A.B%2", "A.B%zz", "A.B%ff", "A.B+"] {
             assert!(parse(&GOOD.replace("A.B", broken)).is_err(), "{broken}");
         }
@@ -194,15 +226,14 @@ mod tests {
     }
 
     #[test]
-    fn numbers_keep_their_type_and_every_bit() {
-        // S11. Goal: an answer reads back as what was stored. Method: the awkward numbers.
-        assert_eq!(number(Value::Int(i64::MIN)), i64::MIN.to_string());
-        assert_eq!(number(Value::Float(60.0)), "60.0");
-        assert_eq!(number(Value::Float(-0.0)), "-0.0");
-        for float in [0.1, 1e16, 1e300, f64::MAX, f64::MIN_POSITIVE, 5e-324, 1.0 / 3.0] {
-            let text = number(Value::Float(float));
-            assert_eq!(text.parse::<f64>().map(f64::to_bits), Ok(float.to_bits()), "{text}");
-            assert!(text.contains(['.', 'e']), "{text} looks like an integer");
+    fn every_published_period_is_known_and_no_other() {
+        let asked = |text: &str| parse(&GOOD.replace("period=1", &format!("period={text}"))).map(|asked| asked.period);
+        assert_eq!(asked("1").expect("published"), None);
+        for secs in PERIODS_OF_WINDOWS {
+            assert_eq!(asked(&secs.to_string()).expect("published"), Some(Duration::from_secs(secs)));
+        }
+        for text in ["", "0", "01", "060", "+60", "60.0", "61", "-60", "172800"] {
+            assert!(asked(text).is_err(), "{text:?}");
         }
     }
 
@@ -212,7 +243,7 @@ mod tests {
         let question = parse(GOOD).expect("good");
         let answer = |unit: &str, count: i64| {
             let point = |millis| Ok(Point::new(Timestamp::from_millis(millis), 1).with_unit(unit));
-            question.answer((0..count).map(point)).map(|answer| answer.len())
+            question.answer_points((0..count).map(point)).map(|answer| answer.len())
         };
         assert!(answer("%", 100_000).is_ok());
         for refused in [answer("%", 100_001), answer(&"\u{1d54f}".repeat(32), 100_000)] {

@@ -66,7 +66,7 @@ pub(crate) struct Args {
     /// Unit of the points, where the input does not say.
     #[arg(long, value_parser = parse_unit)]
     unit: Option<String>,
-    /// Which points a data directory takes, `document` or `lab`; a running server has its own profile.
+    /// Which points a data directory takes, `document`, `current` or `lab`; a running server has its own profile.
     #[arg(long, default_value_t)]
     profile: Profile,
     /// Most points in one request or batch.
