@@ -6,6 +6,7 @@ mod acts;
 mod check;
 mod draw;
 mod history;
+mod jobs;
 mod meddled;
 mod model;
 mod shadows;

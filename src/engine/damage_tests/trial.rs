@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::story::{DIR, Files, State, Story, disk_of, settings};
 
@@ -11,8 +12,12 @@ use crate::engine::explain::Outcome;
 use crate::engine::health::Health;
 use crate::env::disk::Disk;
 use crate::error::{Error, ErrorKind};
+use crate::model::limits::WINDOWS_MAX;
 use crate::model::selector::Selector;
 use crate::model::time::{TimeRange, Timestamp};
+
+/// Windows that are asked for.
+const WINDOW: Duration = Duration::from_secs(300);
 
 /// What a log may have lost without a word: what nothing behind it vouches for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -83,6 +88,12 @@ pub(super) fn look(story: &Story, engine: &Engine, what: &str) -> Seen {
         assert_eq!(read().next_back().map(|point| point.expect("not strict")), latest, "{what}: latest of {series}");
         if !forward.missing().is_empty() {
             seen.told.insert(series);
+        }
+        // Whatever can be read of windows is told without a panic.
+        let windows = engine.windows(key, TimeRange::ALL, WINDOW, WINDOWS_MAX).expect("not strict");
+        for window in &windows {
+            let told = (window.average(), window.variance(), window.percentile(0.5));
+            assert!(window.count() > 0 && told.1 >= 0.0, "{what}: {window:?}");
         }
         seen.state.extend(points.into_iter().map(|point| ((series, point.time.as_millis()), point)));
     }
