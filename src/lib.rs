@@ -8,6 +8,8 @@
 //! - **Embedded and synchronous**: a library without an async runtime and without unsafe code.
 //! - **Durable by default**: a write returns after its sync; concurrent writers share one ([`Durability`]).
 //! - **Exact**: 64-bit integers and doubles keep every bit; expiry is exact to the millisecond.
+//! - **Aggregating**: windows say what all points said, long after those have expired ([`Db::windows`],
+//!   [`Builder::retention`]).
 //! - **Atomic**: a batch is stored whole or not at all, and becomes visible at one moment.
 //!
 //! # It is not

@@ -56,16 +56,17 @@ impl Flush<'_> {
         let deletions: Arc<[Deletion]> = known_deletions.collect();
         let mut replacing = changes.iter().filter(|change| change.replaces());
         let ends = (replacing.clone().next(), replacing.next_back());
+        let is_damaged = self.shelf.summaries_of(partition).iter().any(|slot| slot.damage().is_some());
         let known = match ends {
             (Some(first), Some(last)) => {
                 match records(self.shelf, partition, id, (first.start, last.start), units) {
                     Ok(known) => known,
                     // What is damaged cannot be corrected: what is new counts beside what it replaced.
-                    Err(error) if error.is_corruption() => {
+                    Err(error) if is_damaged || error.is_corruption() => {
                         changes = changes.into_iter().map(Change::unsure).collect();
                         Vec::new()
                     }
-                    // The flush is tried again.
+                    // The flush is tried again, which may find it readable.
                     Err(error) => return Err(error),
                 }
             }

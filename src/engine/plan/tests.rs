@@ -171,3 +171,52 @@ fn nothing_is_begun_that_the_disk_cannot_finish_but_dead_files_go() {
     let dead = [dying(WARM, segments[0])];
     assert_eq!(plan(&version(&dead), &tight(0)), Some(Job::Drop(vec![1])));
 }
+
+/// Summaries of a day, written at this place in the order, of windows of this many ms.
+fn summaries(number: u64, bytes: u64, window: i64) -> SegmentMeta {
+    SegmentMeta { role: Role::Summaries(window), ..plain(number, bytes, (0, DAY_MILLIS - 1)) }
+}
+
+#[test]
+fn windows_become_longer_with_age_and_go_after_the_last_tier() {
+    // S7. The day is the second one; its windows of five minutes are due until two days after its end.
+    let young = version(&[summaries(1, 100, 300_000)]);
+    let end = 2 * DAY_MILLIS;
+    assert_eq!(planned(&young, end + 2 * DAY_MILLIS - 1, false), None);
+    let longer = Some(Job::Summarise(vec![1], HOUR));
+    assert_eq!(planned(&young, end + 2 * DAY_MILLIS, false), longer);
+    let old = version(&[summaries(1, 100, HOUR)]);
+    assert_eq!(planned(&old, end + 4 * DAY_MILLIS - 1, false), None);
+    assert_eq!(planned(&old, end + 4 * DAY_MILLIS, false), Some(Job::Drop(vec![1])));
+    // Windows that were stored under other tiers stay as they are when they do not fit.
+    let odd = version(&[summaries(1, 100, 1_000 * 86_400 / 32)]);
+    assert_eq!(planned(&odd, end + 2 * DAY_MILLIS, false), None);
+}
+
+#[test]
+fn only_summaries_that_were_written_one_after_the_other_are_merged() {
+    let at = |sizes: &[u64]| {
+        let metas: Vec<_> = (1..).zip(sizes).map(|(number, &bytes)| summaries(number, bytes, 300_000)).collect();
+        planned(&version(&metas), WARM, false)
+    };
+    assert_eq!(at(&[100, 100, 100]), None);
+    assert_eq!(at(&[100, 100, 100, 100]), Some(Job::Summarise(vec![1, 2, 3, 4], 300_000)));
+    // A large one in between ends what may be merged.
+    assert_eq!(at(&[100, 9_000, 100, 100, 100]), None);
+    assert_eq!(at(&[100, 9_000, 100, 100, 100, 100]), Some(Job::Summarise(vec![3, 4, 5, 6], 300_000)));
+    let damaged = HashSet::from([2]);
+    let four: Vec<_> = (1..5).map(|number| summaries(number, 100, 300_000)).collect();
+    assert_eq!(plan(&version(&four), &about(WARM, false, &damaged)), None);
+}
+
+#[test]
+fn what_may_be_replaced_by_something_recent_is_not_destroyed_before_it_is_settled() {
+    let dying = SegmentMeta { expiries: (0, WARM), ..plain(1, 100, (0, 50)) };
+    let nobody = HashSet::new();
+    let version = version(&[dying]);
+    let settled = Circumstances { now: WARM - 1, confirmed: WARM, ..about(WARM, false, &nobody) };
+    let elsewhere = [(DAY_MILLIS + 51, DAY_MILLIS + 90)];
+    assert_eq!(plan(&version, &Circumstances { recent: &elsewhere, ..settled.clone() }), Some(Job::Drop(vec![1])));
+    let there = [(DAY_MILLIS + 50, DAY_MILLIS + 90)];
+    assert_eq!(plan(&version, &Circumstances { recent: &there, ..settled }), None);
+}
