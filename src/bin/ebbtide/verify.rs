@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use ebbtide::server::Databases;
-use ebbtide::{Db, Maintenance};
+use ebbtide::{Db, ErrorKind, Maintenance};
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// How often the line of progress moves.
@@ -43,11 +43,12 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let mut wrong = 0;
     for (project, dir) in databases.iter() {
         let name = project.map_or_else(|| dir.display().to_string(), |project| format!("project {project}"));
-        // What cannot be opened is told like all that is wrong, and the others are looked at.
-        let report = check(&name, dir, args.rollups, &bar).unwrap_or_else(|error| Report {
-            lines: vec![format!("{name}:"), format!("  WRONG: {error:#}")],
-            wrong: 1,
-        });
+        let report = match check(&name, dir, args.rollups, &bar) {
+            Ok(report) => report,
+            Err(error) if is_locked(&error) => return Err(error.context(name)),
+            // What cannot be opened is told like all that is wrong, and the others are looked at.
+            Err(error) => Report { lines: vec![format!("{name}:"), format!("  WRONG: {error:#}")], wrong: 1 },
+        };
         wrong += report.wrong;
         bar.suspend(|| print(&report.lines))?;
         bar.inc(1);
@@ -58,6 +59,11 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     }
     let all = if count == 1 { "1 database: all is well".into() } else { format!("{count} databases: all is well") };
     print(&[all])
+}
+
+/// Whether somebody else has the database open.
+fn is_locked(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<ebbtide::Error>().is_some_and(|error| error.kind() == ErrorKind::Locked)
 }
 
 /// What was found in one database.
