@@ -135,7 +135,7 @@ impl Db {
     /// Windows that are not over yet are among them.
     ///
     /// ```
-    /// use ebbtide::{Db, Point, SeriesKey, TimeRange, Timestamp, Total, Ttl};
+    /// use ebbtide::{Db, Point, SeriesKey, TimeRange, Timestamp, Number, Ttl};
     /// use std::time::Duration;
     /// let db = Db::in_memory();
     /// let cpu = SeriesKey::new("MINE.APP", "cpu_util", [("host", "a")])?;
@@ -144,7 +144,7 @@ impl Db {
     /// }
     /// let windows = db.windows(&cpu, TimeRange::ALL, Duration::from_secs(300))?;
     /// assert_eq!(windows.len(), 2);
-    /// assert_eq!((windows[0].count(), windows[0].sum(), windows[0].average()), (2, Total::Int(130), 65.0));
+    /// assert_eq!((windows[0].count(), windows[0].sum(), windows[0].average()), (2, Number::Int(130), 65.0));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///

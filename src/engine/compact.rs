@@ -2,11 +2,11 @@
 //! commit at its end makes the change true.
 
 use std::collections::{HashMap, HashSet};
-use std::iter::Peekable;
 use std::sync::Arc;
 
 use crate::engine::Engine;
 use crate::engine::cursor::{Cursor, Filter, Source};
+use crate::engine::inputs::{Input, next_series};
 use crate::engine::output::{Facts, Output};
 use crate::engine::plan::{Circumstances, Job, Reason, plan};
 use crate::engine::queue::Work;
@@ -19,7 +19,6 @@ use crate::model::packed::PackedPoint;
 use crate::model::segment::{Deletion, ExpiryClass, Role};
 use crate::model::series::{SeriesId, SeriesKey};
 use crate::model::time::Timestamp;
-use crate::segment::{Chunk, Directory};
 
 /// Up to when what has expired may be destroyed, so that no window comes to say something else for it (semantics S7).
 pub(super) struct Settled {
@@ -30,12 +29,6 @@ pub(super) struct Settled {
     pub(super) confirmed: Timestamp,
     /// From when to when those have points, in ms.
     pub(super) recent: Vec<(i64, i64)>,
-}
-
-/// A segment that is being read from its first series to its last.
-struct Input {
-    slot: Arc<Slot>,
-    chunks: Peekable<Directory<Chunk>>,
 }
 
 impl Engine {
@@ -145,11 +138,11 @@ impl Engine {
         shelf: &Shelf,
         now: Timestamp,
     ) -> Result<Vec<crate::model::segment::SegmentMeta>> {
-        let mut inputs: Vec<Input> = Vec::new();
+        let mut inputs = Vec::new();
         for number in numbers {
             let slot = shelf.slot(*number).expect("a plan names what is there").clone();
-            let chunks = slot.file().map_err(|error| slot.note(&error))?.directory().peekable();
-            inputs.push(Input { slot, chunks });
+            let chunks = slot.file().map_err(|error| slot.note(&error))?.directory();
+            inputs.push(Input::new(slot, chunks));
         }
         // What was written last wins: overrides before what they override, the newest first.
         inputs.sort_by_key(|input| {
@@ -167,7 +160,7 @@ impl Engine {
             let mut sources = Vec::new();
             let mut bytes = 0;
             for input in &mut inputs {
-                let chunks = chunks_of(input, id)?;
+                let chunks = input.chunks_of(id)?;
                 let points: u64 = chunks.iter().map(|chunk| u64::from(chunk.count())).sum();
                 bytes += points * input.slot.meta.bytes / input.slot.meta.points.max(1);
                 sources.push(Source::segment(input.slot.clone(), chunks, filter.clone()));
@@ -289,26 +282,4 @@ fn by_series(deletions: &[Deletion]) -> HashMap<SeriesId, Arc<[Deletion]>> {
         lists.entry(deletion.series).or_default().push(*deletion);
     }
     lists.into_iter().map(|(id, list)| (id, list.into())).collect()
-}
-
-/// The lowest series that any input has yet to give.
-fn next_series(inputs: &mut [Input]) -> Result<Option<SeriesId>> {
-    let mut lowest = None;
-    for input in inputs {
-        match input.chunks.peek() {
-            None => {}
-            Some(Ok(chunk)) => lowest = Some(lowest.map_or(chunk.series, |lowest: SeriesId| lowest.min(chunk.series))),
-            Some(Err(error)) => return Err(input.slot.note(error)),
-        }
-    }
-    Ok(lowest)
-}
-
-/// All chunks of a series in an input, which stands before them.
-fn chunks_of(input: &mut Input, id: SeriesId) -> Result<Vec<Chunk>> {
-    let mut chunks = Vec::new();
-    while let Some(chunk) = input.chunks.next_if(|chunk| !matches!(chunk, Ok(chunk) if chunk.series != id)) {
-        chunks.push(chunk.map_err(|error| input.slot.note(&error))?);
-    }
-    Ok(chunks)
 }

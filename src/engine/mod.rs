@@ -12,6 +12,7 @@ mod flush;
 mod format;
 mod guard;
 pub(crate) mod health;
+mod inputs;
 mod ledger;
 mod open;
 mod output;

@@ -19,7 +19,7 @@ use crate::model::limits::WINDOWS_MAX;
 use crate::model::point::{Point, Value};
 use crate::model::segment::{Partition, Role};
 use crate::model::series::SeriesKey;
-use crate::model::summary::Total;
+use crate::model::summary::Number;
 use crate::model::time::{TimeRange, Timestamp, Ttl};
 use crate::model::window::Window;
 use crate::model::windows::Windows;
@@ -93,14 +93,14 @@ fn check_window(window: &Window, series: usize, hours: std::ops::Range<i64>) {
     let ints: Vec<i64> =
         values.iter().filter_map(|value| if let Value::Int(int) = value { Some(*int) } else { None }).collect();
     if ints.len() == values.len() {
-        assert_eq!(window.sum(), Total::Int(ints.iter().map(|int| i128::from(*int)).sum()), "{about}");
+        assert_eq!(window.sum(), Number::Int(ints.iter().map(|int| i128::from(*int)).sum()), "{about}");
         let (min, max) = (ints.iter().min().copied(), ints.iter().max().copied());
         assert_eq!((Some(window.min()), Some(window.max())), (min.map(Value::Int), max.map(Value::Int)), "{about}");
         return;
     }
     let floats = || values.iter().map(|value| if let Value::Float(float) = value { *float } else { f64::NAN });
     let sum: f64 = floats().sum();
-    assert!(matches!(window.sum(), Total::Float(told) if (told - sum).abs() <= sum * 1e-12), "{sum}, {about}");
+    assert!(matches!(window.sum(), Number::Float(told) if (told - sum).abs() <= sum * 1e-12), "{sum}, {about}");
     let (min, max) = (floats().fold(f64::INFINITY, f64::min), floats().fold(f64::NEG_INFINITY, f64::max));
     assert_eq!((window.min(), window.max()), (Value::Float(min), Value::Float(max)), "{about}");
 }

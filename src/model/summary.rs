@@ -42,12 +42,12 @@ pub(crate) struct Sample {
     pub(crate) value: Value,
 }
 
-/// The sum of the values of a window.
+/// A number that windows give: an exact integer or a double.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub enum Total {
-    /// All values are integers, and this is their exact sum.
+pub enum Number {
+    /// An integer, exact; a sum is one if all values are integers.
     Int(i128),
-    /// At least one value is a float. Infinite or NaN if a part of the sum passes the largest double.
+    /// A double; infinite or NaN where a sum passes the largest one.
     Float(f64),
 }
 
@@ -150,10 +150,10 @@ impl Summary {
         self.ints.map_or(0, |ints| ints.count)
     }
 
-    pub(crate) fn sum(&self) -> Total {
+    pub(crate) fn sum(&self) -> Number {
         match (&self.ints, &self.floats) {
-            (Some(ints), None) => Total::Int(ints.sum),
-            _ => Total::Float(self.wide_sum().value()),
+            (Some(ints), None) => Number::Int(ints.sum),
+            _ => Number::Float(self.wide_sum().value()),
         }
     }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::model::point::{Unit, Value};
-use crate::model::summary::{Sample, Summary, Total, approximate};
+use crate::model::summary::{Number, Sample, Summary, approximate};
 use crate::model::time::Timestamp;
 
 /// Statistics of the points of one series, or of several, in one window of time `[start, start + period)`.
@@ -66,7 +66,7 @@ impl Window {
     }
 
     /// The sum: exact if all values are integers.
-    pub fn sum(&self) -> Total {
+    pub fn sum(&self) -> Number {
         self.summary.sum()
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::error::{Error, Result};
 use crate::model::limits::WINDOWS_MAX;
 use crate::model::point::Value;
-use crate::model::summary::Total;
+use crate::model::summary::Number;
 use crate::model::time::Timestamp;
 use crate::model::window::Window;
 
@@ -58,15 +58,6 @@ pub enum Fill {
     Zero,
 }
 
-/// An exact integer or a double.
-#[derive(Clone, Copy, PartialEq, Debug)]
-pub enum Number {
-    /// An integer, exact.
-    Int(i128),
-    /// A double; infinite or NaN where a sum passes the largest one.
-    Float(f64),
-}
-
 impl Number {
     /// The nearest double.
     #[expect(clippy::cast_precision_loss, reason = "the nearest one is asked for")]
@@ -90,15 +81,6 @@ impl From<Value> for Number {
         match value {
             Value::Int(int) => Self::Int(int.into()),
             Value::Float(float) => Self::Float(float),
-        }
-    }
-}
-
-impl From<Total> for Number {
-    fn from(total: Total) -> Self {
-        match total {
-            Total::Int(int) => Self::Int(int),
-            Total::Float(float) => Self::Float(float),
         }
     }
 }
@@ -186,7 +168,7 @@ impl Window {
             Function::Average => Number::Float(self.average()),
             Function::Min => self.min().into(),
             Function::Max => self.max().into(),
-            Function::Sum => self.sum().into(),
+            Function::Sum => self.sum(),
             Function::Count => Number::Int(self.count().into()),
             Function::Variance => Number::Float(self.variance()),
             Function::First => self.first().1.into(),

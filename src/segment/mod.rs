@@ -22,7 +22,7 @@ mod writer;
 
 pub(crate) use chunk::Chunk;
 pub(crate) use frame::Facts;
-pub(crate) use reader::{Directory, Segment};
+pub(crate) use reader::Segment;
 pub(crate) use summary::SummaryChunk;
 pub(crate) use summary_writer::SummaryWriter;
 pub(crate) use writer::SegmentWriter;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ebbtide::{
     Aggregate, Builder, Db, ErrorKind, Fill, Function, Group, ManualClock, Number, Point, Selector, SeriesKey,
-    TimeRange, Timestamp, Total, Ttl, Value, Window, WindowState, WriteBatch,
+    TimeRange, Timestamp, Ttl, Value, Window, WindowState, WriteBatch,
 };
 
 const START: i64 = 1_795_255_200_000;
@@ -53,8 +53,8 @@ fn check(window: &Window, points: &[(i64, Value)]) {
     let variance = floats.iter().map(|float| (float - mean).powi(2)).sum::<f64>() / count;
     assert!(is_close(window.variance(), variance), "{} {variance}", window.variance());
     match window.sum() {
-        Total::Int(sum) => assert_eq!(sum, ints().map(i128::from).sum::<i128>()),
-        Total::Float(sum) => assert!(is_close(sum, floats.iter().sum())),
+        Number::Int(sum) => assert_eq!(sum, ints().map(i128::from).sum::<i128>()),
+        Number::Float(sum) => assert!(is_close(sum, floats.iter().sum())),
     }
     let extreme = |wanted: fn(f64, f64) -> f64| floats.iter().copied().reduce(wanted).expect("not empty");
     assert!(is_close(to_f64(window.min()), extreme(f64::min)) && is_close(to_f64(window.max()), extreme(f64::max)));
@@ -123,7 +123,7 @@ fn integers_are_exact_across_series_and_units_are_those_of_the_last_point() {
         panic!("one")
     };
     assert_eq!((*series, labels.len(), windows.len()), (3, 0, 1));
-    assert_eq!(windows[0].sum(), Total::Int(3 * i128::from(i64::MAX)));
+    assert_eq!(windows[0].sum(), Number::Int(3 * i128::from(i64::MAX)));
     assert_eq!(windows[0].unit().map(ToString::to_string).as_deref(), Some("late"));
 }
 

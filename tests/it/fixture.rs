@@ -13,8 +13,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ebbtide::{
-    Db, Durability, ErrorKind, Health, Maintenance, ManualClock, Outcome, Point, Result, Selector, SeriesKey,
-    TimeRange, Timestamp, Total, Ttl, Value, WriteBatch,
+    Db, Durability, ErrorKind, Health, Maintenance, ManualClock, Number, Outcome, Point, Result, Selector, SeriesKey,
+    TimeRange, Timestamp, Ttl, Value, WriteBatch,
 };
 
 /// When the fixture was written; it is read two hours later.
@@ -215,7 +215,7 @@ fn every_point_of_the_fixture_is_read() {
     // What has expired, was deleted or dead on arrival counts in its window.
     let windows = db.windows(&key("even"), .., Duration::from_secs(300)).expect("readable");
     let told: Vec<_> = windows.iter().map(|each| (each.count(), each.sum(), each.is_raw)).collect();
-    assert_eq!(told, [(1, Total::Int(201), false), (13, Total::Int(1341), false)], "{windows:?}");
+    assert_eq!(told, [(1, Number::Int(201), false), (13, Number::Int(1341), false)], "{windows:?}");
     let outcome = |metric, after| db.explain(&key(metric), point(after, 0).time).outcome;
     assert_eq!(outcome("even", -590_000), Outcome::Visible);
     assert_eq!(outcome("even", -580_000), Outcome::Expired(Timestamp::from_millis(1_795_258_620_000)));

@@ -322,3 +322,14 @@ fn probe(records: Result<Vec<Record>, Malformed>) {
     let _answers = sum.map(|sum| (sum.sum(), sum.variance(), sum.average()));
     assert!(decoded(&bytes, &records).is_ok());
 }
+
+#[test]
+fn the_longest_chunk_of_integers_and_floats_comes_back() {
+    // Goal: what may be written can be read: with both kinds a column has two entries for each record.
+    let windows = 0..i64::try_from(SUMMARY_RECORDS_MAX).expect("small");
+    let points: Vec<PackedPoint> =
+        windows.flat_map(|window| [point(window * WINDOW, Kind::Int, 5), float(window * WINDOW + 1, 0.5)]).collect();
+    let chunk = records(&points);
+    assert_eq!(chunk.len(), SUMMARY_RECORDS_MAX);
+    assert_eq!(decoded(&encoded(&chunk), &chunk), Ok(chunk));
+}

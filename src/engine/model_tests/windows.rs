@@ -10,7 +10,7 @@ use crate::engine::simulation::counted::float_of;
 use crate::model::limits::WINDOWS_MAX;
 use crate::model::point::{Point, Value};
 use crate::model::segment::Partition;
-use crate::model::summary::Total;
+use crate::model::summary::Number;
 use crate::model::time::{TimeRange, Timestamp};
 use crate::model::window::Window;
 
@@ -70,10 +70,10 @@ impl Expected {
         let sum: f64 = floats.iter().sum();
         let is_near = |one: f64, other: f64, scale: f64| (one - other).abs() <= 1e-12 * scale + f64::MIN_POSITIVE;
         let is_fine = match window.sum() {
-            Total::Int(total) => {
+            Number::Int(total) => {
                 floats.len() == ints.len() && total == ints.iter().map(|int| i128::from(*int)).sum::<i128>()
             }
-            Total::Float(total) => floats.len() > ints.len() && is_near(total, sum, scale.0),
+            Number::Float(total) => floats.len() > ints.len() && is_near(total, sum, scale.0),
         };
         if !is_fine || !is_near(window.average(), sum / number, scale.0) {
             return told("sum, average", &(window.sum(), window.average()), &(sum, sum / number));

@@ -9,7 +9,7 @@ use crate::engine::simulation::batches::{Effect, START};
 use crate::engine::simulation::counted::{Counted, float_of};
 use crate::model::point::{Point, Value};
 use crate::model::series::SeriesKey;
-use crate::model::summary::Total;
+use crate::model::summary::Number;
 use crate::model::time::Timestamp;
 use crate::model::window::Window;
 
@@ -51,7 +51,7 @@ pub(in crate::engine) struct Answers {
 pub(in crate::engine) struct Told {
     start: i64,
     count: u64,
-    sum: Total,
+    sum: Number,
     ends: [(Timestamp, Value); 2],
 }
 
@@ -66,7 +66,7 @@ impl Told {
         let int = |point: &&Point| if let Value::Int(int) = point.value { Some(i128::from(int)) } else { None };
         let ints: Option<i128> = points.iter().map(int).sum();
         let floats = || points.iter().map(|point| float_of(point.value)).sum();
-        let sum = ints.map_or_else(|| Total::Float(floats()), Total::Int);
+        let sum = ints.map_or_else(|| Number::Float(floats()), Number::Int);
         let end = |point: &Point| (point.time, point.value);
         let first = points.iter().take_while(|point| point.time == points[0].time).last();
         let ends = [first.map(|point| end(point)), points.last().map(|point| end(point))];

@@ -98,7 +98,7 @@ fn at_equal_times_the_newer_value_counts() {
     assert_eq!(whole.first, Sample { time: 1, value: Value::Int(11) });
     assert_eq!(whole.last, Sample { time: 2, value: Value::Int(13) });
     assert_eq!(merged(&points, 1), whole);
-    assert_eq!(whole.sum(), Total::Int(46));
+    assert_eq!(whole.sum(), Number::Int(46));
 }
 
 #[test]
@@ -158,7 +158,7 @@ fn a_replaced_extreme_stays_as_a_bound() {
     assert_eq!(of(&points[..1]).without(&points[0]), None);
     let mixed = of(&[float(1, 1.5), int(2, 2)]);
     let rest = mixed.without(&float(1, 1.5)).expect("the integer is left");
-    assert_eq!((rest.sum(), rest.is_bound, rest.first.value), (Total::Int(2), true, Value::Float(1.5)));
+    assert_eq!((rest.sum(), rest.is_bound, rest.first.value), (Number::Int(2), true, Value::Float(1.5)));
 }
 
 #[test]
@@ -166,10 +166,10 @@ fn a_record_that_replaces_ends_what_was_before_it() {
     let record = |value, replaces, is_amended| Record { start: 0, replaces, is_amended, summary: of(&[int(5, value)]) };
     let mut folded = record(1, false, true);
     folded.fold(record(2, false, false));
-    assert_eq!((folded.summary.sum(), folded.replaces, folded.is_amended), (Total::Int(3), false, true));
+    assert_eq!((folded.summary.sum(), folded.replaces, folded.is_amended), (Number::Int(3), false, true));
     folded.fold(record(7, true, false));
     folded.fold(record(1, false, false));
-    assert_eq!((folded.summary.sum(), folded.replaces, folded.is_amended), (Total::Int(8), true, true));
+    assert_eq!((folded.summary.sum(), folded.replaces, folded.is_amended), (Number::Int(8), true, true));
 }
 
 #[test]
@@ -209,7 +209,7 @@ proptest! {
         let mut other = parts.next().expect("at least one");
         parts.for_each(|part| other.absorb(&part));
         prop_assert_eq!(&other, &whole);
-        prop_assert_eq!(whole.sum(), Total::Int(values.iter().map(|&value| i128::from(value)).sum()));
+        prop_assert_eq!(whole.sum(), Number::Int(values.iter().map(|&value| i128::from(value)).sum()));
         let (average, variance) = exact(&values, 0);
         assert_near(whole.average(), average, average.abs());
         assert_near(whole.variance(), variance, variance);

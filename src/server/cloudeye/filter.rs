@@ -2,7 +2,7 @@
 //! text; which windows there are is not its business.
 
 use crate::model::point::Value;
-use crate::model::summary::Total;
+use crate::model::summary::Number;
 use crate::model::window::Window;
 use crate::server::profile::Profile;
 
@@ -44,21 +44,21 @@ impl Filter {
             Profile::Lab => number(Value::Float(float)),
             Profile::Document | Profile::Current => number(Value::Float(rounded(float))),
         };
-        let cut = |whole: Option<i128>| whole.filter(|_| profile != Profile::Lab).map(Total::Int);
+        let cut = |whole: Option<i128>| whole.filter(|_| profile != Profile::Lab).map(Number::Int);
         let typed = |value| match value {
-            Value::Int(int) => Total::Int(int.into()),
-            Value::Float(float) => Total::Float(float),
+            Value::Int(int) => Number::Int(int.into()),
+            Value::Float(float) => Number::Float(float),
         };
         let result = match self {
-            Self::Average => cut(whole_average(window)).unwrap_or(Total::Float(window.average())),
-            Self::Variance => cut(whole_variance(window)).unwrap_or(Total::Float(window.variance())),
+            Self::Average => cut(whole_average(window)).unwrap_or(Number::Float(window.average())),
+            Self::Variance => cut(whole_variance(window)).unwrap_or(Number::Float(window.variance())),
             Self::Max => typed(window.max()),
             Self::Min => typed(window.min()),
             Self::Sum => window.sum(),
         };
         match result {
-            Total::Int(whole) => Some(whole.to_string()),
-            Total::Float(float) => float.is_finite().then(|| shown(float)),
+            Number::Int(whole) => Some(whole.to_string()),
+            Number::Float(float) => float.is_finite().then(|| shown(float)),
         }
     }
 }
@@ -66,8 +66,8 @@ impl Filter {
 /// The mean without its fraction, exactly, if all values are integers.
 fn whole_average(window: &Window) -> Option<i128> {
     match window.sum() {
-        Total::Int(sum) => Some(sum / i128::from(window.count())),
-        Total::Float(_) => None,
+        Number::Int(sum) => Some(sum / i128::from(window.count())),
+        Number::Float(_) => None,
     }
 }
 
