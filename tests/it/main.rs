@@ -13,3 +13,4 @@ mod names;
 mod readback;
 mod serve;
 mod verify;
+mod windows;
