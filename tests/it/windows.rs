@@ -97,7 +97,7 @@ fn a_window_says_how_final_it_is() {
     assert_eq!(state(&db), WindowState::Open);
     clock.advance(MINUTES);
     assert_eq!(state(&db), WindowState::Settling);
-    clock.advance(3 * DAY - Duration::from_millis(1));
+    clock.advance(Duration::from_millis(3 * 86_400_000 - 1));
     assert_eq!(state(&db), WindowState::Settling);
     clock.advance(Duration::from_millis(1));
     assert_eq!(state(&db), WindowState::Sealed);
