@@ -4,7 +4,8 @@
 //! One writer, batches of 10,000, each point with its full name: the names that a store keeps are equal to those that
 //! arrive but not the same objects in memory, as if each had been read from a request. The clock runs in write calls only: input is made
 //! ahead, a bounded piece at a time. It is read after the last acknowledgement, and again after everything acknowledged
-//! has left memory for its final files. What a store does in the background while input is made is not on that clock,
+//! has left memory for its final files. Two more rows ask for more: the same points handed over series by series, and two
+//! writers with half of the series each. What a store does in the background while input is made is not on that clock,
 //! so the last column gives the rate by the clock on the wall. The three take turns within one run, since a machine's
 //! figures drift; what holds is the ratio. `EBBTIDE_POINTS` asks for fewer points.
 #![allow(clippy::disallowed_methods, reason = "a bench measures real time and writes a file of its own")]
@@ -19,27 +20,33 @@ use std::fs::File;
 use std::hash::{Hash, Hasher};
 use std::io::{BufWriter, Write};
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use ebbtide::{Db, Durability, Maintenance, SeriesKey, Value, WriteBatch};
 
-use devops::{Devops, SERIES, coin};
+use devops::{Arrival, Devops, SERIES, coin};
 
 const POINTS: usize = 8_640_000;
 const BATCH: usize = 10_000;
 /// Batches that are made ahead: about 13 MB.
 const PIECE: usize = 20;
 const ROUNDS: usize = 3;
-/// What Ebbtide must reach of rawlog's rate.
-const BAR: f64 = 0.35;
+/// What Ebbtide must reach of rawlog's rate when all is acknowledged, and when all is flushed.
+const BARS: (f64, f64) = (0.8, 0.35);
 
-const ROWS: [(&str, &str); 3] =
-    [("null", "nothing is kept"), ("rawlog", "buffered, never synced"), ("ebbtide", "buffered")];
+const ROWS: [(&str, &str); 5] = [
+    ("null", "nothing is kept"),
+    ("rawlog", "buffered, never synced"),
+    ("ebbtide", "buffered"),
+    ("ebbtide, by series", "buffered"),
+    ("ebbtide, 2 writers", "buffered"),
+];
 
 enum Store {
     Null { ids: Ids, sum: f64 },
     RawLog { ids: Ids, file: BufWriter<File> },
-    Ebbtide { db: Db, refusals: u64 },
+    Ebbtide { db: Db, refusals: AtomicU64, writers: usize },
 }
 
 impl Store {
@@ -53,8 +60,23 @@ impl Store {
             _ => {
                 let builder = Db::builder(folder).durability(Durability::Buffered);
                 let db = builder.partition_days(1).maintenance(Maintenance::Background).open();
-                Self::Ebbtide { db: db.expect("a fresh folder opens"), refusals: 0 }
+                let writers = if row.ends_with("2 writers") { 2 } else { 1 };
+                Self::Ebbtide { db: db.expect("a fresh folder opens"), refusals: AtomicU64::new(0), writers }
             }
+        }
+    }
+
+    /// Stores a piece of the input, which holds a list of batches for each writer.
+    fn write_all(&mut self, piece: &[Vec<WriteBatch>]) {
+        if let (Self::Ebbtide { db, refusals, .. }, true) = (&*self, piece.len() > 1) {
+            let write = |batches: &[WriteBatch]| batches.iter().for_each(|batch| write(db, batch, refusals));
+            std::thread::scope(|scope| {
+                for batches in piece {
+                    scope.spawn(move || write(batches));
+                }
+            });
+        } else {
+            piece.iter().flatten().for_each(|batch| self.write(batch));
         }
     }
 
@@ -76,10 +98,7 @@ impl Store {
                 // The batch is acknowledged once the operating system has it, as Ebbtide's is.
                 file.flush().expect("the file takes it");
             }
-            Self::Ebbtide { db, refusals } => {
-                let receipt = support::write(db, batch, refusals);
-                assert_eq!((receipt.stored, receipt.late), (batch.len(), 0));
-            }
+            Self::Ebbtide { db, refusals, .. } => write(db, batch, refusals),
         }
     }
 
@@ -97,12 +116,19 @@ impl Store {
                 0
             }
             Self::RawLog { .. } => 0,
-            Self::Ebbtide { db, refusals } => {
+            Self::Ebbtide { db, refusals, .. } => {
                 db.close().expect("the store closes");
-                refusals
+                refusals.into_inner()
             }
         }
     }
+}
+
+fn write(db: &Db, batch: &WriteBatch, refusals: &AtomicU64) {
+    let mut refused = 0;
+    let receipt = support::write(db, batch, &mut refused);
+    assert_eq!((receipt.stored, receipt.late), (batch.len(), 0));
+    refusals.fetch_add(refused, Ordering::Relaxed);
 }
 
 /// Numbers by name, as anybody would keep them: the standard library's map, which hashes the texts at each look-up.
@@ -144,16 +170,20 @@ fn ingest(row: &str, points: usize) -> Rates {
     // The names of the first scrape, which a store keeps, are none of those that come later.
     let first = Devops::new(SERIES, coin).take(SERIES);
     let later = Devops::new(SERIES, coin).skip(SERIES);
-    let mut input = first.chain(later).take(points).map(|(_, key, point)| (key, point));
+    let mut input = first.chain(later).take(points);
     let mut store = Store::open(row, folder.path());
+    let writers = if let Store::Ebbtide { writers, .. } = &store { *writers } else { 1 };
+    let is_by_series = row.ends_with("by series");
     let start = Instant::now();
     let mut writing = Duration::ZERO;
     loop {
-        let piece: Vec<WriteBatch> = (0..PIECE).map(|_| input.by_ref().take(BATCH).collect()).collect();
+        let piece: Vec<Arrival> = input.by_ref().take(PIECE * BATCH).collect();
+        let is_last = piece.is_empty();
+        let piece = batches(piece, writers, is_by_series);
         let clock = Instant::now();
-        piece.iter().filter(|batch| !batch.is_empty()).for_each(|batch| store.write(batch));
+        store.write_all(&piece);
         writing += clock.elapsed();
-        if piece.last().is_some_and(WriteBatch::is_empty) {
+        if is_last {
             break;
         }
     }
@@ -166,6 +196,24 @@ fn ingest(row: &str, points: usize) -> Rates {
     }
     let rate = |taken: Duration| points as f64 / taken.as_secs_f64() / 1e6;
     Rates { acknowledged: rate(writing), flushed: rate(writing + flushing), wall: rate(wall) }
+}
+
+/// The batches of each writer.
+fn batches(piece: Vec<Arrival>, writers: usize, is_by_series: bool) -> Vec<Vec<WriteBatch>> {
+    let mut shares: Vec<Vec<Arrival>> = (0..writers).map(|_| Vec::new()).collect();
+    piece.into_iter().for_each(|arrival| shares[arrival.0 * writers / SERIES].push(arrival));
+    let batch = |some: &[Arrival]| {
+        let mut some = some.to_vec();
+        if is_by_series {
+            some.sort_by_key(|(series, ..)| *series);
+        }
+        let mut batch = WriteBatch::new();
+        for run in some.chunk_by(|a, b| is_by_series && a.0 == b.0) {
+            batch.push_all(run[0].1.clone(), run.iter().map(|(.., point)| point.clone()));
+        }
+        batch
+    };
+    shares.iter().map(|share| share.chunks(BATCH).map(batch).collect()).collect()
 }
 
 /// The median over the rounds, of a rate or of a ratio within a round.
@@ -186,12 +234,12 @@ fn main() {
         for ((row, _), rates) in ROWS.iter().zip(&mut rounds) {
             let measured = ingest(row, points);
             let Rates { acknowledged, flushed, wall } = measured;
-            println!("round {round} {row:<8} {acknowledged:6.2} acknowledged {flushed:6.2} flushed {wall:6.2} wall");
+            println!("round {round} {row:<18} {acknowledged:6.2} acknowledged {flushed:6.2} flushed {wall:6.2} wall");
             rates.push(measured);
         }
     }
 
-    let [_, floor, ebbtide] = &rounds;
+    let [_, floor, ebbtide, ..] = &rounds;
     let to_floor = |rates: &[Rates], of: fn(&Rates) -> f64| {
         median(rates.iter().zip(floor).map(|(rates, floor)| of(rates) / floor.acknowledged))
     };
@@ -208,7 +256,11 @@ fn main() {
             median(rates.iter().map(|rates| rates.wall)),
         );
     }
-    let reached = to_floor(ebbtide, |rates| rates.flushed);
-    let verdict = if reached >= BAR { "reached" } else { "MISSED" };
-    println!("\nthe bar, {BAR} of rawlog with the flush included, is {verdict}: {reached:.2}");
+    for (what, bar, reached) in [
+        ("acknowledged", BARS.0, to_floor(ebbtide, |rates| rates.acknowledged)),
+        ("flushed", BARS.1, to_floor(ebbtide, |rates| rates.flushed)),
+    ] {
+        let verdict = if reached >= bar { "reached" } else { "MISSED" };
+        println!("\nthe bar, {bar} of rawlog with all {what}, is {verdict}: {reached:.2}");
+    }
 }

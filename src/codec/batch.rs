@@ -9,7 +9,7 @@ use crate::codec::entry::KIND_POINTS;
 use crate::codec::record;
 use crate::codec::varint::{self, Reader};
 use crate::model::limits::{BATCH_POINTS_MAX, UNIT_BYTES_MAX};
-use crate::model::packed::{Kind, NEVER, PackedPoint, Units};
+use crate::model::packed::{Kind, NEVER, NumberedPoint, PackedPoint, Units};
 use crate::model::point::{Point, Unit};
 use crate::model::series::{SeriesId, SeriesKey};
 use crate::model::time::Timestamp;
@@ -23,8 +23,8 @@ pub(crate) struct LogBatch {
     pub(crate) named: Vec<(SeriesId, SeriesKey)>,
     /// The units of the points, in the order of first use.
     pub(crate) units: Units,
-    /// The points in the order of the batch.
-    pub(crate) points: Vec<(SeriesId, PackedPoint)>,
+    /// The points in the order of the batch, each with the number of its series.
+    pub(crate) points: Vec<NumberedPoint>,
 }
 
 // The tag before each point: which fields differ from the point before it, and the form of the value.
@@ -59,27 +59,15 @@ struct Previous {
 const START: Previous = Previous { series: -1, time: 0, ttl: None, unit: 0 };
 
 impl LogBatch {
-    /// A batch of points whose series have these ids.
-    pub(crate) fn new<'a>(
-        accepted_at: Timestamp,
-        named: Vec<(SeriesId, SeriesKey)>,
-        points: impl ExactSizeIterator<Item = (SeriesId, &'a Point)>,
-    ) -> Self {
-        let mut batch = Self { accepted_at, named, units: Units::default(), points: Vec::with_capacity(points.len()) };
-        let mut neighbour: Option<(&Unit, u32)> = None;
-        for (series, point) in points {
-            let unit = point.unit.as_ref().map(|unit| match neighbour {
-                // Neighbours mostly share a unit; that saves the look-up.
-                Some((known, number)) if known == unit => number,
-                _ => {
-                    let number = batch.units.number_of(unit);
-                    neighbour = Some((unit, number));
-                    number
-                }
-            });
-            batch.points.push((series, PackedPoint::new(point, unit)));
-        }
-        batch
+    /// A batch without points yet, with room for this many.
+    pub(crate) fn new(accepted_at: Timestamp, named: Vec<(SeriesId, SeriesKey)>, room: usize) -> Self {
+        Self { accepted_at, named, units: Units::default(), points: Vec::with_capacity(room) }
+    }
+
+    /// Adds a point of a series.
+    pub(crate) fn push(&mut self, series: SeriesId, point: &Point) {
+        let unit = point.unit.as_ref().map(|unit| self.units.number_of(unit));
+        self.points.push(NumberedPoint::new(series.0, PackedPoint::new(point, unit)));
     }
 
     /// The payload.
@@ -101,8 +89,8 @@ impl LogBatch {
         }
         varint::put(&mut out, self.points.len() as u64);
         let mut previous = START;
-        for (series, point) in &self.points {
-            encode_point(&mut out, &mut previous, *series, point);
+        for point in &self.points {
+            encode_point(&mut out, &mut previous, point.series, &point.point());
         }
         out
     }
@@ -150,11 +138,11 @@ fn decode_names(reader: &mut Reader<'_>) -> Result<Vec<(SeriesId, SeriesKey)>, M
     (0..count).map(name).collect()
 }
 
-fn encode_point(out: &mut Vec<u8>, previous: &mut Previous, series: SeriesId, point: &PackedPoint) {
+fn encode_point(out: &mut Vec<u8>, previous: &mut Previous, series: u32, point: &PackedPoint) {
     let tag_at = out.len();
     out.push(0);
     let mut tag = 0;
-    let series = i64::from(series.0);
+    let series = i64::from(series);
     match series - previous.series {
         0 => {}
         1 => tag |= SERIES_NEXT,
@@ -216,11 +204,7 @@ fn float_of(whole: i64) -> f64 {
     whole as f64
 }
 
-fn decode_point(
-    reader: &mut Reader<'_>,
-    previous: &mut Previous,
-    units: usize,
-) -> Result<(SeriesId, PackedPoint), Malformed> {
+fn decode_point(reader: &mut Reader<'_>, previous: &mut Previous, units: usize) -> Result<NumberedPoint, Malformed> {
     let tag = reader.byte()?;
     if tag & UNUSED != 0 {
         return Err(Malformed("a point's tag is unknown"));
@@ -231,7 +215,7 @@ fn decode_point(
         SERIES_OTHER => previous.series.checked_add(reader.signed()?),
         _ => return Err(Malformed("a point's tag is unknown")),
     };
-    let series = SeriesId(id(series)?);
+    let series = id(series)?;
     let time = if tag & TIME_OTHER != 0 { previous.time.wrapping_add(reader.signed()?) } else { previous.time };
     let ttl = match tag & TTL_OTHER {
         0 => previous.ttl,
@@ -250,13 +234,13 @@ fn decode_point(
         VALUE_FLOAT_BITS => (Kind::Float, u64::from_le_bytes(reader.array()?)),
         _ => return Err(Malformed("a point's tag is unknown")),
     };
-    *previous = Previous { series: i64::from(series.0), time, ttl, unit };
+    *previous = Previous { series: i64::from(series), time, ttl, unit };
     let expires_at = ttl.map_or(NEVER, |ttl| time.wrapping_add(ttl));
     let point = PackedPoint { time, expires_at, bits, unit, kind, is_apart: false };
     if !point.is_storable() {
         return Err(Malformed("a point's time is out of range"));
     }
-    Ok((series, point))
+    Ok(NumberedPoint::new(series, point))
 }
 
 fn decode_unit(bytes: &[u8]) -> Result<Unit, Malformed> {

@@ -56,6 +56,12 @@ impl Beneath {
         (!self.is_unread).then_some(self.cursor)
     }
 
+    /// Whether there is nothing at all.
+    pub(super) fn is_nothing(&self) -> bool {
+        self.cursor.is_empty() && !self.is_unread
+    }
+
+    /// Whether something could not be read.
     pub(super) fn is_unread(&self) -> bool {
         self.is_unread
     }

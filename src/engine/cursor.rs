@@ -188,6 +188,11 @@ impl Cursor {
         Self { sources, lead: None }
     }
 
+    /// Whether there is no source.
+    pub(super) fn is_empty(&self) -> bool {
+        self.sources.is_empty()
+    }
+
     /// The units that points of a source refer to.
     pub(super) fn units(&self, source: usize) -> &Units {
         match &self.sources[source].place {

@@ -2,7 +2,7 @@
 //! the manifest. The log goes only after it.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::engine::Engine;
@@ -173,14 +173,48 @@ impl Engine {
     }
 }
 
+/// The classes whose points a pass over a partition writes: as many as files may be open at a time. `None` stands for
+/// overrides.
+#[derive(Default)]
+struct Classes {
+    taken: Vec<Option<ExpiryClass>>,
+    /// Those that earlier passes have written.
+    done: HashSet<Option<ExpiryClass>>,
+    /// Whether there are others.
+    are_left: bool,
+    passes: usize,
+}
+
+impl Classes {
+    /// Whether there is another pass to be made, which takes other classes.
+    fn next_pass(&mut self) -> bool {
+        self.passes += 1;
+        self.done.extend(self.taken.drain(..));
+        std::mem::take(&mut self.are_left) || self.passes == 1
+    }
+
+    /// Whether this pass writes the points of a class.
+    fn takes(&mut self, class: Option<ExpiryClass>) -> bool {
+        if self.taken.contains(&class) {
+            return true;
+        }
+        let is_new = !self.done.contains(&class);
+        let is_room = self.taken.len() < OUTPUTS_MAX;
+        if is_new && is_room {
+            self.taken.push(class);
+        }
+        self.are_left |= is_new && !is_room;
+        is_new && is_room
+    }
+}
+
 impl Flush<'_> {
     fn write(&self, series: &[SeriesId], output: &mut Output<'_>) -> Result<()> {
         for (partition, series) in self.partitions(series) {
-            let classes = self.classes(partition, &series);
-            let classes: Vec<Option<ExpiryClass>> = classes.into_iter().map(Some).chain([None]).collect();
-            for some in classes.chunks(OUTPUTS_MAX) {
+            let mut classes = Classes::default();
+            while classes.next_pass() {
                 for &id in &series {
-                    self.write_series(partition, id, some, output)?;
+                    self.write_series(partition, id, &mut classes, output)?;
                 }
                 output.end_files()?;
             }
@@ -220,45 +254,55 @@ impl Flush<'_> {
         !point.is_visible_at(self.now)
     }
 
-    fn classes(&self, partition: Partition, series: &[SeriesId]) -> BTreeSet<ExpiryClass> {
-        let mut classes = BTreeSet::new();
-        for &id in series {
-            for point in self.frozen.head.range(id, self.range(partition)).filter(|point| !self.is_dead(point)) {
-                classes.insert(self.class_of(&point));
-            }
-        }
-        classes
-    }
-
     /// Writes the points of one series in one partition that belong to some classes; `None` stands for overrides.
     fn write_series(
         &self,
         partition: Partition,
         id: SeriesId,
-        classes: &[Option<ExpiryClass>],
+        classes: &mut Classes,
         output: &mut Output<'_>,
     ) -> Result<()> {
         let key = self.keys.get(&id).ok_or_else(|| Error::corrupt(format!("series {} has no name", id.0)))?;
-        let mut stored = self.beneath(partition, id);
         let facts = Facts { newest: self.frozen.last, erased: self.frozen.last };
-        for point in self.frozen.head.range(id, self.range(partition)) {
-            let is_stored = stored.at(point.time) != Under::Nothing;
-            if stored.is_unread() {
-                self.unknown.borrow_mut().insert((partition, id));
-            }
+        let units = self.frozen.head.units();
+        let mut points = Vec::new();
+        self.frozen.head.copy_range(id, self.range(partition), usize::MAX, &mut points);
+        let mut are_stored = self.are_stored(partition, id, &points, classes.passes)?.into_iter();
+        for point in points {
+            let is_stored = are_stored.next().unwrap_or(false);
             let (class, point) = match (is_stored, self.is_dead(&point)) {
                 (false, true) => continue,
                 (false, false) => (Some(self.class_of(&point)), point),
                 (true, false) => (None, point),
                 (true, true) => (None, PackedPoint::shadow(point.time)),
             };
-            if classes.contains(&class) {
-                self.engine.counters.note_replaced(u64::from(class.is_none()));
+            if classes.takes(class) {
+                if class.is_none() {
+                    self.engine.counters.note_replaced(1);
+                }
                 let role = class.map_or(Role::Override, Role::Plain);
-                output.push((partition, role), facts, (id, key), point, (0, self.frozen.head.units()))?;
+                output.push((partition, role), facts, (id, key), point, (0, units))?;
             }
         }
         Ok(())
+    }
+
+    /// For each point of a series, whether segments hold anything at its time; nothing if they hold none of it.
+    fn are_stored(&self, partition: Partition, id: SeriesId, points: &[PackedPoint], pass: usize) -> Result<Vec<bool>> {
+        let mut stored = self.beneath(partition, id);
+        if stored.is_nothing() {
+            return Ok(Vec::new());
+        }
+        let mut are_stored: Vec<bool> = points.iter().map(|point| stored.at(point.time) != Under::Nothing).collect();
+        if stored.is_unread() {
+            let is_new = self.unknown.borrow_mut().insert((partition, id));
+            if is_new && pass > 1 {
+                // An earlier pass has sorted these points by what it could read; the flush is tried again.
+                return Err(Error::corrupt(format!("series {} could be read, and now it cannot", id.0)));
+            }
+            are_stored.fill(true);
+        }
+        Ok(are_stored)
     }
 
     /// What segments hold of a series where this head has points, or had some.

@@ -18,16 +18,34 @@ use crate::segment::{SegmentWriter, SummaryWriter};
 pub(super) struct Output<'a> {
     engine: &'a Engine,
     pub(super) units: UnitMap,
-    open: BTreeMap<(Partition, Role), File<'a>>,
+    open: Vec<File<'a>>,
+    /// Where the file of a partition and role is among the open ones.
+    places: BTreeMap<(Partition, Role), usize>,
+    /// Where the last point went: its neighbours mostly go there too.
+    last: usize,
     /// The summaries under way: only ever those of one partition.
     summaries: Option<Summaries<'a>>,
     done: Vec<SegmentMeta>,
 }
 
 struct File<'a> {
+    place: (Partition, Role),
     writer: SegmentWriter<'a>,
     series: Option<SeriesId>,
+    /// Points of the series that the writer has not been given yet.
+    waiting: Vec<PackedPoint>,
     facts: Facts,
+}
+
+/// Points that the writer of a file is given at a time.
+const WAITING_MAX: usize = 1_024;
+
+impl File<'_> {
+    fn write(&mut self) -> Result<()> {
+        self.writer.push(&self.waiting)?;
+        self.waiting.clear();
+        Ok(())
+    }
 }
 
 struct Summaries<'a> {
@@ -47,7 +65,15 @@ pub(super) struct Facts {
 
 impl Engine {
     pub(super) fn output(&self) -> Output<'_> {
-        Output { engine: self, units: UnitMap::default(), open: BTreeMap::new(), summaries: None, done: Vec::new() }
+        Output {
+            engine: self,
+            units: UnitMap::default(),
+            open: Vec::new(),
+            places: BTreeMap::new(),
+            last: 0,
+            summaries: None,
+            done: Vec::new(),
+        }
     }
 }
 
@@ -63,22 +89,32 @@ impl Output<'_> {
         (source, units): (u64, &Units),
     ) -> Result<()> {
         point.unit = self.units.adopt(source, point.unit, units);
-        let file = match self.open.entry(place) {
-            std::collections::btree_map::Entry::Occupied(file) => file.into_mut(),
-            std::collections::btree_map::Entry::Vacant(vacant) => {
-                let engine = self.engine;
-                let number = engine.ledger.lock().manifest.take_number();
-                let folder = engine.dir.join(layout::SEGMENTS);
-                let span = Partition(1).start(engine.format.partition_days);
-                let writer = SegmentWriter::create(&*engine.disk, &folder, engine.format.lineage, number, span)?;
-                vacant.insert(File { writer, series: None, facts })
-            }
-        };
+        if self.open.get(self.last).is_none_or(|file| file.place != place) {
+            self.last = self.file_of(place, facts)?;
+        }
+        let file = &mut self.open[self.last];
         if file.series != Some(series) {
+            file.write()?;
             file.writer.begin_series(series, key)?;
             file.series = Some(series);
         }
-        file.writer.push(point)
+        file.waiting.push(point);
+        if file.waiting.len() >= WAITING_MAX { file.write() } else { Ok(()) }
+    }
+
+    /// Where the file of a partition and role is; it is made now if there is none.
+    fn file_of(&mut self, place: (Partition, Role), facts: Facts) -> Result<usize> {
+        if let Some(&at) = self.places.get(&place) {
+            return Ok(at);
+        }
+        let engine = self.engine;
+        let number = engine.ledger.lock().manifest.take_number();
+        let folder = engine.dir.join(layout::SEGMENTS);
+        let span = Partition(1).start(engine.format.partition_days);
+        let writer = SegmentWriter::create(&*engine.disk, &folder, engine.format.lineage, number, span)?;
+        self.open.push(File { place, writer, series: None, waiting: Vec::new(), facts });
+        self.places.insert(place, self.open.len() - 1);
+        Ok(self.open.len() - 1)
     }
 
     /// Adds a record to the summaries of a partition. Partitions are done one after the other, series come in order of
@@ -121,8 +157,12 @@ impl Output<'_> {
     /// Completes the open files.
     pub(super) fn end_files(&mut self) -> Result<()> {
         self.end_summaries()?;
-        while let Some(((partition, role), file)) = self.open.pop_first() {
-            let File { writer, facts: Facts { newest, erased }, .. } = file;
+        self.places.clear();
+        let mut open = std::mem::take(&mut self.open);
+        open.sort_by_key(|file| file.place);
+        for mut file in open {
+            file.write()?;
+            let File { place: (partition, role), writer, facts: Facts { newest, erased }, .. } = file;
             let facts = crate::segment::Facts { partition, role, newest, erased };
             self.done.extend(writer.finish(&self.units.units, facts)?);
         }

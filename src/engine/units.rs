@@ -10,6 +10,8 @@ pub(super) struct UnitMap {
     pub(super) units: Units,
     /// By source and number there.
     numbers: FxHashMap<(u64, u32), u32>,
+    /// What was asked for last, and its number here: neighbours mostly share a unit.
+    last: ((u64, u32), u32),
 }
 
 impl UnitMap {
@@ -17,7 +19,12 @@ impl UnitMap {
     /// comes with the same table.
     pub(super) fn adopt(&mut self, source: u64, unit: u32, table: &Units) -> u32 {
         let Some(number) = unit.checked_sub(1) else { return 0 };
-        let own = &mut self.units;
-        *self.numbers.entry((source, number)).or_insert_with(|| own.number_of(table.get(number)) + 1)
+        // No number of this table is 0.
+        if self.last.0 != (source, number) || self.last.1 == 0 {
+            let own = &mut self.units;
+            let adopted = self.numbers.entry((source, number)).or_insert_with(|| own.number_of(table.get(number)) + 1);
+            self.last = ((source, number), *adopted);
+        }
+        self.last.1
     }
 }

@@ -137,9 +137,10 @@ impl View {
         let units = self.active.adopt(&batch.units);
         let counts_from = self.rollup.counts_from(batch.accepted_at);
         self.active.begin(Origin { accepted_at: batch.accepted_at, sequence });
-        for (series, point) in &batch.points {
+        for each in &batch.points {
+            let point = each.point();
             let (unit, is_apart) = (units[point.unit as usize], point.time < counts_from || point.is_non_finite());
-            self.active.put(*series, PackedPoint { unit, is_apart, ..*point }, &mut tally);
+            self.active.put(SeriesId(each.series), PackedPoint { unit, is_apart, ..point }, &mut tally);
         }
         tally
     }
@@ -182,7 +183,10 @@ impl View {
         self.check_name(&batch.named)?;
         let points = batch.points.len();
         let named: std::collections::HashSet<SeriesId> = batch.named.iter().map(|(id, _)| *id).collect();
-        batch.points.retain(|(id, _)| self.catalog.contains(*id) || named.contains(id));
+        batch.points.retain(|point| {
+            let id = SeriesId(point.series);
+            self.catalog.contains(id) || named.contains(&id)
+        });
         let taken = batch.points.len();
         self.apply(sequence, &batch);
         Ok((taken, points - taken))

@@ -17,7 +17,7 @@ use crate::engine::queue::{Committed, Pending, Refusal, Work, Writer};
 use crate::engine::settings::Maintenance;
 use crate::error::{Error, ErrorKind, Result};
 use crate::head::Tally;
-use crate::model::batch::{Receipt, WriteBatch};
+use crate::model::batch::{Receipt, WriteBatch, refusal};
 use crate::model::durability::{Durability, Sequence};
 use crate::model::limits::{DELETIONS_WAITING_MAX, FRAME_PAYLOAD_BYTES_MAX, SERIES_RESTING_FACTOR, STALL_MAX};
 use crate::model::series::{SeriesId, SeriesKey};
@@ -34,14 +34,18 @@ pub(super) struct Draft {
 
 impl Engine {
     pub(crate) fn write(&self, batch: &WriteBatch) -> Result<Receipt> {
-        batch.check(self.settings.store_non_finite)?;
+        batch.check_len()?;
         let durability = self.durability_of(batch.durability());
         if batch.is_empty() {
             return Ok(receipt(Tally::default(), Sequence::default(), durability));
         }
         let mut accepted_at = self.guard.now();
         // A batch of known series, the usual case, is encoded before the lock is taken.
-        let mut ready = self.resolve_known(accepted_at, batch).map(|(batch, epoch)| Draft::encode(batch, epoch));
+        let known = self.resolve_known(accepted_at, batch);
+        if known.is_none() {
+            batch.check(self.settings.store_non_finite)?;
+        }
+        let mut ready = known.map(|(batch, epoch)| Draft::encode(batch, epoch));
         let mut has_waited = false;
         let receipt = loop {
             let mut writer = self.writer.lock();
@@ -104,14 +108,21 @@ impl Engine {
         asked.map_or(own, |asked| own.strengthened_by(asked))
     }
 
-    /// A batch whose series are all known, visible, and named in the log of this epoch.
+    /// A batch of sound points whose series are all known, visible, and named in the log of this epoch. One pass: a large
+    /// batch does not fit the processor's cache.
     fn resolve_known(&self, accepted_at: Timestamp, batch: &WriteBatch) -> Option<(LogBatch, u64)> {
+        let mut resolved = LogBatch::new(accepted_at, Vec::new(), batch.len());
         let view = self.view.read();
-        let known = |key| view.catalog.find(key).filter(|entry| entry.named == view.epoch).map(|entry| entry.id);
-        let ids: Option<Vec<SeriesId>> = batch.iter().map(|(key, _)| known(key)).collect();
-        let epoch = view.epoch;
-        drop(view);
-        ids.map(|ids| (resolved(accepted_at, Vec::new(), &ids, batch), epoch))
+        for (key, points) in batch.runs() {
+            let known = view.catalog.find(key).filter(|entry| entry.named == view.epoch)?;
+            for point in points {
+                if refusal(point, self.settings.store_non_finite).is_some() {
+                    return None;
+                }
+                resolved.push(known.id, point);
+            }
+        }
+        Some((resolved, view.epoch))
     }
 
     /// Resolves a batch that may name series: new ones, and those that the log of this epoch has not named yet. They
@@ -122,9 +133,9 @@ impl Engine {
         let mut named = Vec::new();
         let mut own: FxHashSet<SeriesId> = FxHashSet::default();
         let mut new_ids = std::collections::HashMap::new();
-        let mut ids = Vec::with_capacity(batch.len());
+        let mut ids = Vec::new();
         let (mut text_bytes, mut new, mut revived) = (0, 0, 0);
-        for (key, _) in batch.iter() {
+        for (key, _) in batch.runs() {
             let known = view.catalog.find(key);
             let id = known.map(|entry| entry.id).or_else(|| writer.named_series.get(key).copied());
             let id = id.or_else(|| new_ids.get(key).copied()).unwrap_or_else(|| {
@@ -161,7 +172,11 @@ impl Engine {
             let why = format!("{all} series would have windows, at most {named_max} are kept");
             return Err(Error::new(ErrorKind::TooManySeries, why));
         }
-        Ok(resolved(accepted_at, named, &ids, batch))
+        let mut resolved = LogBatch::new(accepted_at, named, batch.len());
+        for (&id, (_, points)) in ids.iter().zip(batch.runs()) {
+            points.iter().for_each(|point| resolved.push(id, point));
+        }
+        Ok(resolved)
     }
 
     fn check_series(&self, new: usize, series: usize) -> Result<()> {
@@ -257,16 +272,6 @@ impl Engine {
         let tallies = group.iter().map(|pending| view.show(pending, now)).collect();
         Ok((self.measure(&wal, &view), tallies))
     }
-}
-
-/// A batch with the ids of its series.
-fn resolved(
-    accepted_at: Timestamp,
-    named: Vec<(SeriesId, SeriesKey)>,
-    ids: &[SeriesId],
-    batch: &WriteBatch,
-) -> LogBatch {
-    LogBatch::new(accepted_at, named, ids.iter().copied().zip(batch.iter().map(|(_, point)| point)))
 }
 
 impl Draft {

@@ -10,10 +10,10 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 use crate::model::durability::Sequence;
-use crate::model::packed::{PackedPoint, Units};
+use crate::model::packed::{NEVER, PackedPoint, Tag, Units};
 use crate::model::series::SeriesId;
 use crate::model::time::{TimeRange, Timestamp};
-use run::Run;
+use run::{Run, Written};
 
 /// What putting points into the head found out, for the receipt.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -44,6 +44,20 @@ pub(crate) struct Chain {
     pub(crate) is_gone: bool,
 }
 
+/// All that is said of a point beside its time and value. Most points of a batch have it in common.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Manner {
+    /// Distance from its time to its expiry, in ms; [`NEVER_AFTER`] for never.
+    after: i64,
+    /// Unit, apartness and kind.
+    tag: Tag,
+    /// Number of its origin.
+    origin: u32,
+}
+
+/// No time lies as far from any expiry.
+const NEVER_AFTER: i64 = i64::MAX;
+
 /// Recent points of one volume, each as it was accepted, until a flush makes segments of them.
 ///
 /// A frozen head is shared by readers as it is: nothing changes behind `&self`.
@@ -55,6 +69,11 @@ pub(crate) struct Head {
     points: usize,
     /// Where points come from, by number. Batches that nothing tells apart share one.
     origins: Vec<Origin>,
+    /// What points were written as, by number.
+    manners: Vec<Manner>,
+    /// The numbers of those that the last origin has come with, and the one that came last.
+    known_manners: FxHashMap<(i64, u32), u32>,
+    last_manner: Option<u32>,
     /// The earliest of them.
     accepted_from: Option<Timestamp>,
     /// First and last time, in ms, of all that was ever put in.
@@ -63,7 +82,7 @@ pub(crate) struct Head {
     is_erased: bool,
     /// Points that are no longer here but count in their windows: what was written there later came after their expiry
     /// or deletion, or counts in no window itself. In the order in which they went.
-    departed: FxHashMap<SeriesId, Vec<(PackedPoint, u32)>>,
+    departed: FxHashMap<SeriesId, Vec<Written>>,
     departed_len: usize,
     /// Shared with readers, who keep the table as it was when they came.
     units: Arc<Units>,
@@ -85,6 +104,8 @@ impl Head {
         let is_known = self.origins.last().is_some_and(|last| last.accepted_at == origin.accepted_at);
         if !is_known || std::mem::take(&mut self.is_erased) {
             self.origins.push(origin);
+            self.known_manners.clear();
+            self.last_manner = None;
             let earliest = self.accepted_from.get_or_insert(origin.accepted_at);
             *earliest = origin.accepted_at.min(*earliest);
         }
@@ -94,38 +115,80 @@ impl Head {
     ///
     /// A point that was dead on arrival is kept like any other, hidden by its expiry: what it replaces stays replaced
     /// (S4, S5), here or in what is already stored. Its unit is a number that [`Self::adopt`] gave.
+    #[inline]
     pub(crate) fn put(&mut self, series: SeriesId, packed: PackedPoint, tally: &mut Tally) {
-        let origin = self.origins.len() - 1;
-        let Origin { accepted_at, .. } = self.origins[origin];
-        let origin = u32::try_from(origin).expect("a head is set aside before it has 2^32 batches");
+        let Origin { accepted_at, .. } = *self.origins.last().expect("a batch was begun");
+        let written = Written { time: packed.time, manner: self.manner_of(&packed), bits: packed.bits };
         let (first, last) = self.times.unwrap_or((packed.time, packed.time));
         self.times = Some((first.min(packed.time), last.max(packed.time)));
-        let run = self.runs.entry(series).or_default();
         let is_alive = packed.is_visible_at(accepted_at);
         tally.stored += usize::from(is_alive);
         tally.dead_on_arrival += usize::from(!is_alive);
         tally.not_aggregated += usize::from(packed.is_apart);
-        let newest = run.newest().map(|newest| newest.time);
-        if newest.is_none_or(|newest| newest < packed.time) {
-            self.run_bytes += run.push(packed, origin);
+        let run = self.runs.entry(series).or_default();
+        if run.newest().is_none_or(|newest| newest < packed.time) {
+            let grown = run.push(written);
+            self.run_bytes = self.run_bytes.wrapping_add_signed(grown);
             self.points += 1;
-            return;
-        }
-        tally.late += usize::from(is_alive && newest != Some(packed.time));
-        if let Some((point, its_origin)) = run.at(packed.time) {
-            let old = std::mem::replace(point, packed);
-            let is_replaced = old.is_visible_at(accepted_at);
-            tally.replaced += usize::from(is_alive && is_replaced);
-            if !is_replaced || old.is_apart != packed.is_apart {
-                let old_origin = std::mem::replace(its_origin, origin);
-                self.departed.entry(series).or_default().push((old, old_origin));
-                self.departed_len += 1;
-            }
         } else {
-            run.put_late(packed, origin);
+            self.put_behind(series, written, (is_alive, packed.is_apart, accepted_at), tally);
+        }
+    }
+
+    /// Applies a point that is not newer than all of its series.
+    #[inline(never)]
+    fn put_behind(
+        &mut self,
+        series: SeriesId,
+        written: Written,
+        (is_alive, is_apart, accepted_at): (bool, bool, Timestamp),
+        tally: &mut Tally,
+    ) {
+        let run = self.runs.get_mut(&series).expect("it holds what is newer");
+        tally.late += usize::from(is_alive && run.newest() != Some(written.time));
+        let Some((manner, bits)) = run.at(written.time) else {
+            run.put_late(written);
             self.run_bytes += Run::LATE_BYTES;
             self.points += 1;
+            return;
+        };
+        let old = Written { time: written.time, manner: *manner, bits: *bits };
+        let old_point = unpack(&self.manners, old);
+        let is_replaced = old_point.is_visible_at(accepted_at);
+        tally.replaced += usize::from(is_alive && is_replaced);
+        *bits = written.bits;
+        if !is_replaced || old_point.is_apart != is_apart {
+            self.departed.entry(series).or_default().push(old);
+            self.departed_len += 1;
+            *manner = written.manner;
+        } else {
+            // A write that replaces another goes on with its chain.
+            let origin = self.manners[old.manner as usize].origin;
+            let goes_on = Manner { origin, ..self.manners[written.manner as usize] };
+            let known = [old.manner, written.manner].into_iter().find(|&known| self.manners[known as usize] == goes_on);
+            *manner = known.unwrap_or_else(|| number_of(&mut self.manners, goes_on));
         }
+    }
+
+    /// The number of the manner in which a point of the batch that was begun last is written.
+    #[inline]
+    fn manner_of(&mut self, point: &PackedPoint) -> u32 {
+        let after = if point.expires_at == NEVER { NEVER_AFTER } else { point.expires_at - point.time };
+        let tag = Tag::of(point);
+        match self.last_manner {
+            Some(last) if (self.manners[last as usize].after, self.manners[last as usize].tag) == (after, tag) => last,
+            _ => self.other_manner(after, tag),
+        }
+    }
+
+    #[inline(never)]
+    fn other_manner(&mut self, after: i64, tag: Tag) -> u32 {
+        let origin = u32::try_from(self.origins.len() - 1).expect("there are no more origins than manners");
+        let manners = &mut self.manners;
+        let new = || number_of(manners, Manner { after, tag, origin });
+        let number = *self.known_manners.entry((after, tag.0)).or_insert_with(new);
+        self.last_manner = Some(number);
+        number
     }
 
     /// Removes the points of one series in a range. They go on counting in their windows (S16).
@@ -149,28 +212,30 @@ impl Head {
     /// What counts in the windows of one series in a range: in order of time, and at one time as it was written.
     pub(crate) fn chains(&self, series: SeriesId, range: TimeRange) -> impl Iterator<Item = Chain> {
         let departed = self.departed.get(&series).into_iter().flatten();
-        let departed = departed.filter(move |(point, _)| range.contains(Timestamp::from_millis(point.time)));
-        let mut departed: Vec<_> = departed.copied().collect();
-        departed.sort_by_key(|(point, _)| point.time);
+        let departed = departed.filter(move |gone| range.contains(Timestamp::from_millis(gone.time)));
+        let mut departed: Vec<Written> = departed.copied().collect();
+        departed.sort_by_key(|gone| gone.time);
         let run = self.runs.get(&series);
-        let origin = |number: u32| self.origins[number as usize];
+        let chain = |written: Written, is_first, is_gone| {
+            let origin = self.origins[self.manners[written.manner as usize].origin as usize];
+            Chain { point: unpack(&self.manners, written), origin, is_first, is_gone }
+        };
         // Mostly there is nothing to merge.
         let (alone, merged) = if departed.is_empty() { (run, None) } else { (None, Some(run)) };
         let alone = alone.into_iter().flat_map(move |run| run.range(range));
-        let alone =
-            alone.map(move |(point, number)| Chain { point, origin: origin(number), is_first: true, is_gone: false });
+        let alone = alone.map(move |written| chain(written, true, false));
         let merged = merged.into_iter().flat_map(move |run| {
             let mut departed = std::mem::take(&mut departed).into_iter().peekable();
             let mut run = run.into_iter().flat_map(move |run| run.range(range)).peekable();
             let mut before = None;
             std::iter::from_fn(move || {
                 let is_gone = match (departed.peek(), run.peek()) {
-                    (Some((gone, _)), Some((point, _))) => gone.time <= point.time,
+                    (Some(gone), Some(written)) => gone.time <= written.time,
                     (gone, _) => gone.is_some(),
                 };
-                let (point, number) = if is_gone { departed.next() } else { run.next() }?;
-                let is_first = before.replace(point.time) != Some(point.time);
-                Some(Chain { point, origin: origin(number), is_first, is_gone })
+                let written = if is_gone { departed.next() } else { run.next() }?;
+                let is_first = before.replace(written.time) != Some(written.time);
+                Some(chain(written, is_first, is_gone))
             })
         });
         alone.chain(merged)
@@ -178,7 +243,7 @@ impl Head {
 
     /// The times of the first and the last of those, in ms.
     pub(crate) fn ends(&self, series: SeriesId, range: TimeRange) -> Option<(i64, i64)> {
-        let departed = self.departed.get(&series).into_iter().flatten().map(|(point, _)| point.time);
+        let departed = self.departed.get(&series).into_iter().flatten().map(|gone| gone.time);
         let departed = departed.filter(|&time| range.contains(Timestamp::from_millis(time)));
         let times = departed.chain(self.runs.get(&series).into_iter().flat_map(|run| run.ends(range)));
         times.fold(None, |ends, time| {
@@ -198,13 +263,17 @@ impl Head {
 
     /// The points of one series in a range, dead or alive, in order of time.
     pub(crate) fn range(&self, series: SeriesId, range: TimeRange) -> impl Iterator<Item = PackedPoint> {
-        self.runs.get(&series).into_iter().flat_map(move |run| run.range(range)).map(|(point, _)| point)
+        self.runs
+            .get(&series)
+            .into_iter()
+            .flat_map(move |run| run.range(range))
+            .map(|written| unpack(&self.manners, written))
     }
 
     /// Appends to `out` what [`Self::range`] gives first, at most `count_max` points.
     pub(crate) fn copy_range(&self, series: SeriesId, range: TimeRange, count_max: usize, out: &mut Vec<PackedPoint>) {
         if let Some(run) = self.runs.get(&series) {
-            run.copy_range(range, count_max, out);
+            run.copy_range(range, count_max, |written| unpack(&self.manners, written), out);
         }
     }
 
@@ -238,16 +307,34 @@ impl Head {
 
     /// Memory held, in bytes.
     pub(crate) fn bytes(&self) -> usize {
-        let departed = self.departed_len * Self::POINT_BYTES + self.origins.capacity() * size_of::<Origin>();
-        table_bytes(self.runs.capacity()) + self.run_bytes + self.units.bytes() + departed
+        let departed = self.departed_len * Self::POINT_BYTES;
+        let origins = self.origins.capacity() * size_of::<Origin>();
+        let manners = self.manners.capacity() * size_of::<Manner>() + self.known_manners.capacity() * KNOWN_BYTES;
+        table_bytes(self.runs.capacity()) + self.run_bytes + self.units.bytes() + departed + origins + manners
     }
 
     /// The memory that one new point may add, in bytes, apart from the room that a growing run takes ahead.
-    pub(crate) const POINT_BYTES: usize = Run::LATE_BYTES;
+    pub(crate) const POINT_BYTES: usize = Run::LATE_BYTES + 2 * (size_of::<Manner>() + KNOWN_BYTES);
 
     /// The memory that one new series adds apart from its points and names, in bytes: its place, in a table that has
     /// just doubled, and the room for its first points.
     pub(crate) const SERIES_BYTES: usize = (16 * PLACE_BYTES).div_ceil(7) + Run::FIRST_BYTES;
+}
+
+/// A manner in the table of those that are known.
+const KNOWN_BYTES: usize = size_of::<((i64, u32), u32)>() + 1;
+
+/// The point that was written.
+fn unpack(manners: &[Manner], Written { time, manner, bits }: Written) -> PackedPoint {
+    let Manner { after, tag, .. } = manners[manner as usize];
+    let expires_at = if after == NEVER_AFTER { NEVER } else { time + after };
+    tag.point(time, expires_at, bits)
+}
+
+fn number_of(manners: &mut Vec<Manner>, manner: Manner) -> u32 {
+    let number = u32::try_from(manners.len()).expect("a head is set aside before it has 2^32 manners");
+    manners.push(manner);
+    number
 }
 
 /// A place in the table of runs, and its byte of control.

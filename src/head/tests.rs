@@ -36,10 +36,8 @@ fn memory_counts_tables_runs_points_and_units() {
     let point = |millis| Point::new(at(millis), 1);
     assert_eq!(head.bytes(), 0);
     // The smallest table has four places, and an id says nothing about its size.
-    assert_eq!(
-        grown_by(&mut head, 4_000_000_000, &point(10)),
-        4 * PLACE_BYTES + Run::FIRST_BYTES + 4 * size_of::<Origin>()
-    );
+    let tables = 4 * (PLACE_BYTES + size_of::<Origin>() + size_of::<Manner>()) + 3 * KNOWN_BYTES;
+    assert_eq!(grown_by(&mut head, 4_000_000_000, &point(10)), tables + Run::FIRST_BYTES);
     assert_eq!(grown_by(&mut head, 2, &point(10)), Run::FIRST_BYTES);
     assert_eq!(grown_by(&mut head, 2, &point(11)), 0, "there is room");
     assert_eq!(grown_by(&mut head, 2, &point(5)), Run::LATE_BYTES);
@@ -47,10 +45,13 @@ fn memory_counts_tables_runs_points_and_units() {
     let unit = Unit::from("%");
     assert_eq!(grown_by(&mut head, 2, &point(12).with_unit(unit.clone())), Units::unit_bytes(&unit));
     assert_eq!(grown_by(&mut head, 2, &point(13).with_unit(unit)), 0, "the unit is known");
+    let ttl = |secs| point(1).with_ttl(crate::model::time::Ttl::from_secs(secs));
+    let others: usize = (1..100).map(|secs| grown_by(&mut head, 2, &ttl(secs))).sum();
+    assert!((99..4 * 99).contains(&(others / size_of::<Manner>())), "each TTL is kept: {others} bytes");
     let before = head.bytes();
     head.erase(SeriesId(2), TimeRange::ALL);
-    let departed = 5 * Head::POINT_BYTES;
-    let given_back = Run::FIRST_BYTES + Run::LATE_BYTES;
+    let departed = 6 * Head::POINT_BYTES;
+    let given_back = Run::FIRST_BYTES + 2 * Run::LATE_BYTES;
     assert_eq!(before + departed - head.bytes(), given_back, "deleted points only count in their windows");
 }
 

@@ -33,8 +33,15 @@ pub(super) fn window_of(points: &[PackedPoint], span: i64) -> i64 {
     span >> halvings
 }
 
+/// How many windows hold some of the points.
 fn windows_in(points: &[PackedPoint], window: i64) -> usize {
-    points.chunk_by(|a, b| a.time.div_euclid(window) == b.time.div_euclid(window)).count()
+    let (mut rest, mut count) = (points, 0);
+    while let Some(first) = rest.first() {
+        let end = (first.time.div_euclid(window) + 1).saturating_mul(window);
+        rest = &rest[rest.partition_point(|point| point.time < end)..];
+        count += 1;
+    }
+    count
 }
 
 /// How many of the points, of which there is at least one, make the next chunk. What it depends on lies within the
@@ -43,8 +50,8 @@ pub(super) fn chunk_len(points: &[PackedPoint], window: i64) -> usize {
     let points = &points[..points.len().min(CHUNK_POINTS_MAX + 1)];
     let mut window = window;
     loop {
-        let first = points[0].time.div_euclid(window);
-        let len = points.partition_point(|point| point.time.div_euclid(window) == first);
+        let end = (points[0].time.div_euclid(window) + 1).saturating_mul(window);
+        let len = points.partition_point(|point| point.time < end);
         // Times differ by at least 1 ms, so a narrow enough window holds few enough.
         if len <= CHUNK_POINTS_MAX {
             return len;

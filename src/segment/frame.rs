@@ -43,6 +43,8 @@ pub(super) struct FrameWriter<'d, E: Entry> {
     series: Option<(SeriesId, SeriesKey)>,
     /// Numbers that the job's units have here.
     units: FxHashMap<u32, u32>,
+    /// The unit that was asked for last, and its number here: neighbours mostly share one.
+    last_unit: (u32, u32),
     directory: DirectoryWriter<E>,
     names: Vec<(SeriesId, SeriesKey)>,
     points: u64,
@@ -69,6 +71,7 @@ impl<'d, E: Entry> FrameWriter<'d, E> {
             kind,
             series: None,
             units: FxHashMap::default(),
+            last_unit: (0, 0),
             directory: DirectoryWriter::new(step),
             names: Vec::new(),
             points: 0,
@@ -93,11 +96,12 @@ impl<'d, E: Entry> FrameWriter<'d, E> {
 
     /// The number plus one that a unit of the job has in this segment; 0 stays none.
     pub(super) fn own_unit(&mut self, unit: u32) -> u32 {
-        if unit == 0 {
-            return 0;
+        if unit != self.last_unit.0 {
+            let next = u32::try_from(self.units.len()).expect("there are no more units than points") + 1;
+            let number = if unit == 0 { 0 } else { *self.units.entry(unit).or_insert(next) };
+            self.last_unit = (unit, number);
         }
-        let next = u32::try_from(self.units.len()).expect("there are no more units than points") + 1;
-        *self.units.entry(unit).or_insert(next)
+        self.last_unit.1
     }
 
     /// Where a new block would start.

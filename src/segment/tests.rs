@@ -57,7 +57,7 @@ fn try_write(disk: &dyn Disk, content: &Content) -> crate::error::Result<Option<
     for (id, points) in content {
         writer.begin_series(*id, &key(*id))?;
         for point in points {
-            writer.push(*point)?;
+            writer.push(std::slice::from_ref(point))?;
         }
     }
     writer.finish(&units(), facts())
@@ -232,7 +232,7 @@ fn a_writer_that_is_dropped_or_empty_leaves_no_file() {
     disk.create_dir(folder).expect("memory");
     let mut writer = SegmentWriter::create(&disk, folder, LINEAGE, NUMBER, DAY).expect("memory");
     writer.begin_series(SeriesId(1), &key(SeriesId(1))).expect("memory");
-    writer.push(float(1, 1.0)).expect("memory");
+    writer.push(&[float(1, 1.0)]).expect("memory");
     assert_eq!(disk.list(folder).expect("made"), ["000012.pts.tmp"]);
     drop(writer);
     assert_eq!(disk.list(folder).expect("made"), [""; 0]);

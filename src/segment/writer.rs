@@ -59,13 +59,23 @@ impl<'d> SegmentWriter<'d> {
         Ok(())
     }
 
-    /// Adds a point; times ascend. Its unit is a number of the `units` that [`SegmentWriter::finish`] will be given.
-    pub(crate) fn push(&mut self, point: PackedPoint) -> Result<()> {
-        assert!(self.last_time.is_none_or(|last| last < point.time), "points come in order of their times");
-        self.last_time = Some(point.time);
-        let unit = self.frame.own_unit(point.unit);
-        self.gathered.push(PackedPoint { unit, ..point });
-        if self.gathered.len() >= GATHERED_POINTS { self.cut(CHUNK_POINTS_MAX) } else { Ok(()) }
+    /// Adds points; times ascend. Their units are numbers of the `units` that [`SegmentWriter::finish`] will be given.
+    pub(crate) fn push(&mut self, mut points: &[PackedPoint]) -> Result<()> {
+        while !points.is_empty() {
+            let room = GATHERED_POINTS - self.gathered.len();
+            let (some, rest) = points.split_at(points.len().min(room));
+            let (first, last) = (some[0].time, some[some.len() - 1].time);
+            let is_behind = self.last_time.is_none_or(|before| before < first);
+            assert!(is_behind && some.is_sorted_by(|a, b| a.time < b.time), "points come in order of their times");
+            self.last_time = Some(last);
+            let frame = &mut self.frame;
+            self.gathered.extend(some.iter().map(|point| PackedPoint { unit: frame.own_unit(point.unit), ..*point }));
+            if self.gathered.len() >= GATHERED_POINTS {
+                self.cut(CHUNK_POINTS_MAX)?;
+            }
+            points = rest;
+        }
+        Ok(())
     }
 
     /// Completes the file and gives it its name; both are durable once the folder is synced, which is left to the

@@ -42,8 +42,8 @@ proptest! {
         // Goal: lossless for any value, time, expiry and unit, and ids in any order. Method: encode and decode.
         let named = names.iter().map(|(series, name)| (SeriesId(*series), key(name))).collect();
         let given = points.iter().map(|(series, point)| (SeriesId(*series), point));
-        let batch = LogBatch::new(Timestamp::from_millis(accepted_at), named, given);
-        let back = batch.points.iter().map(|(series, point)| (series.0, point.unpack(&batch.units).expect("no shadow")));
+        let batch = batch_of(Timestamp::from_millis(accepted_at), named, given);
+        let back = batch.points.iter().map(|each| (each.series, each.point().unpack(&batch.units).expect("no shadow")));
         prop_assert_eq!(back.collect::<Vec<_>>(), points);
         prop_assert_eq!(Entry::decode(&batch.encode()), Ok(Entry::Points(batch)));
     }
@@ -68,11 +68,21 @@ fn key(name: &str) -> SeriesKey {
     SeriesKey::new("A.B", name, [("h", "x")]).expect("valid")
 }
 
+fn batch_of<'a>(
+    accepted_at: Timestamp,
+    named: Vec<(SeriesId, SeriesKey)>,
+    points: impl Iterator<Item = (SeriesId, &'a Point)>,
+) -> LogBatch {
+    let mut batch = LogBatch::new(accepted_at, named, 0);
+    points.for_each(|(series, point)| batch.push(series, point));
+    batch
+}
+
 fn sample() -> LogBatch {
     let point = |secs, value| Point::new(Timestamp::from_secs(secs), value).with_ttl(Ttl::from_secs(60)).with_unit("%");
     let points = [point(1, Value::Float(60.0)), point(2, Value::Int(70)), point(2, Value::Float(0.5))];
     let series = [0, 0, 1].map(SeriesId);
-    LogBatch::new(Timestamp::from_secs(1), vec![(SeriesId(0), key("m"))], series.into_iter().zip(&points))
+    batch_of(Timestamp::from_secs(1), vec![(SeriesId(0), key("m"))], series.into_iter().zip(&points))
 }
 
 #[test]
@@ -100,19 +110,25 @@ fn what_no_encoder_writes_is_refused() {
         change(&mut batch);
         Entry::decode(&batch.encode()).expect_err("refused").0
     };
-    assert_eq!(refuse(&|batch| batch.points[0].0 = SeriesId(u32::MAX)), "a series id is out of range");
+    assert_eq!(refuse(&|batch| batch.points[0].series = u32::MAX), "a series id is out of range");
     let named = |series| move |batch: &mut LogBatch| batch.named = vec![(SeriesId(series), key("m"))];
     assert_eq!(refuse(&named(u32::MAX)), "a series id is out of range");
     let many = |batch: &mut LogBatch| batch.named = vec![(SeriesId(1), key("m")); BATCH_POINTS_MAX + 1];
     assert_eq!(refuse(&many), "there are more names than a batch may have points");
     let late = TIMESTAMP_MILLIS_MAX + 1;
-    assert_eq!(refuse(&|batch| batch.points[0].1.time = late), "a point's time is out of range");
+    assert_eq!(refuse(&|batch| batch.points[0].time = late), "a point's time is out of range");
     let long = |batch: &mut LogBatch| {
         batch.units = Units::default();
         batch.units.number_of(&"x".repeat(129).into());
     };
     assert_eq!(refuse(&long), "a unit is too long");
-    assert_eq!(refuse(&|batch| batch.points[0].1.unit = 2), "a point's unit is not in the list");
+    assert_eq!(
+        refuse(&|batch| {
+            let NumberedPoint { series, .. } = batch.points[0];
+            batch.points[0] = NumberedPoint::new(series, PackedPoint { unit: 2, ..batch.points[0].point() });
+        }),
+        "a point's unit is not in the list"
+    );
     let many = |batch: &mut LogBatch| batch.points = vec![batch.points[0]; BATCH_POINTS_MAX + 1];
     assert_eq!(refuse(&many), "there are more points than a batch may have");
     let payload = sound.encode();
@@ -147,7 +163,7 @@ fn a_known_series_of_a_scrape_takes_three_bytes() {
     let point = Point::new(Timestamp::from_secs(1_795_281_677), 55.0);
     let batch = |count: u32| {
         let series: Vec<SeriesId> = (0..count).map(SeriesId).collect();
-        LogBatch::new(Timestamp::EPOCH, Vec::new(), series.into_iter().zip(std::iter::repeat_n(&point, count as usize)))
+        batch_of(Timestamp::EPOCH, Vec::new(), series.into_iter().zip(std::iter::repeat_n(&point, count as usize)))
     };
     assert!(batch(101).encode().len() - batch(1).encode().len() <= 3 * 100);
 }
