@@ -31,8 +31,8 @@ pub(super) enum Unread {
 struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 
 impl<'a> Fields<'a> {
-    pub(super) fn parse(object: &'a RawValue) -> Result<Self, Unread> {
-        serde_json::from_str(object.get()).map_err(|error| {
+    pub(super) fn parse(object: &'a str) -> Result<Self, Unread> {
+        serde_json::from_str(object).map_err(|error| {
             let error = error.to_string();
             match error.strip_prefix(TWICE).and_then(|rest| rest.rsplit_once(" at line ")) {
                 Some((name, _)) => Unread::Twice(name.to_owned()),
@@ -41,10 +41,10 @@ impl<'a> Fields<'a> {
         })
     }
 
-    /// The value of a field; `null` is none.
-    pub(super) fn get(&self, name: &str) -> Option<&'a RawValue> {
+    /// The JSON text of a field's value; `null` is none.
+    pub(super) fn get(&self, name: &str) -> Option<&'a str> {
         let (_, value) = self.0.iter().find(|(each, _)| each == name)?;
-        (value.get() != "null").then_some(*value)
+        Some(value.get()).filter(|json| *json != "null")
     }
 }
 
@@ -83,8 +83,7 @@ mod tests {
     use super::*;
 
     fn parse(json: &str) -> Result<Vec<String>, Unread> {
-        let raw: &RawValue = serde_json::from_str(json).expect("JSON");
-        Fields::parse(raw).map(|fields| fields.0.iter().map(|(name, value)| format!("{name}={value}")).collect())
+        Fields::parse(json).map(|fields| fields.0.iter().map(|(name, value)| format!("{name}={value}")).collect())
     }
 
     #[test]
@@ -104,9 +103,8 @@ mod tests {
 
     #[test]
     fn null_is_no_value() {
-        let raw: &RawValue = serde_json::from_str(r#"{"a":null,"b":0}"#).expect("JSON");
-        let fields = Fields::parse(raw).unwrap_or_else(|why| panic!("{why:?}"));
-        assert_eq!(fields.get("b").map(RawValue::get), Some("0"));
+        let fields = Fields::parse(r#"{"a":null,"b":0}"#).unwrap_or_else(|why| panic!("{why:?}"));
+        assert_eq!(fields.get("b"), Some("0"));
         assert!(fields.get("a").is_none() && fields.get("c").is_none());
     }
 }

@@ -1,35 +1,35 @@
-//! From the body of an ingest request to a batch of points. Pure: reads no clock and touches no store. The first thing
-//! that is wrong refuses the whole body, and the refusal names the item and the field.
+//! From the body of an ingest request to a batch of points. Touches no store and reads no clock. The first thing that
+//! is wrong refuses the whole body, and the refusal names the item and the field.
 
 use serde_json::value::RawValue;
 
 use super::error::{Code, Refusal};
-use super::fields::{Fields, Unread};
-use super::grammar::{Name, is_system_namespace};
-use super::number::{NumberType, is_integer_literal, is_number, parse_value};
+use super::item::{Checked, Fault, Item, Reader, object};
+use super::known::KnownMetrics;
+use super::plain;
 use crate::model::batch::WriteBatch;
-use crate::model::limits::UNIT_CHARS_MAX;
-use crate::model::point::Point;
-use crate::model::series::SeriesKey;
-use crate::model::time::{Timestamp, Ttl};
+use crate::model::time::Timestamp;
 use crate::server::profile::Profile;
 
 /// Deepest nesting of a body. Its own schema needs five levels; unknown fields may bring a few more.
 const DEPTH_MAX: usize = 32;
 
-/// Most characters of a client's text that are repeated in an error.
-const QUOTE_CHARS_MAX: usize = 64;
-
-/// What is wrong with one item: its text begins with the field's name.
-struct Fault {
-    code: Code,
-    text: String,
+/// Reads a whole body. `now` is the moment the time window is measured from.
+pub(super) fn parse(
+    body: &[u8],
+    profile: Profile,
+    now: Timestamp,
+    known: &KnownMetrics,
+) -> Result<WriteBatch, Refusal> {
+    let mut reader = Reader::new(profile, now, known);
+    match plain::parse(body, &mut reader) {
+        Some(batch) => Ok(batch),
+        None => parse_by_the_book(body, &mut reader),
+    }
 }
 
-type Checked<T> = Result<T, Fault>;
-
-/// Reads a whole body. `now` is the moment the time window is measured from.
-pub(super) fn parse(body: &[u8], profile: Profile, now: Timestamp) -> Result<WriteBatch, Refusal> {
+/// Reads any body, and says what is wrong with it.
+pub(super) fn parse_by_the_book<'a>(body: &'a [u8], reader: &mut Reader<'a>) -> Result<WriteBatch, Refusal> {
     let Some(first) = body.iter().find(|byte| !byte.is_ascii_whitespace()) else {
         return Err(Refusal::new(Code::Empty, "the request body is empty"));
     };
@@ -48,165 +48,28 @@ pub(super) fn parse(body: &[u8], profile: Profile, now: Timestamp) -> Result<Wri
     }
     let mut batch = WriteBatch::with_capacity(items.len());
     for (index, item) in items.into_iter().enumerate() {
-        let (series, point) = parse_item(item, profile, now)
+        let (series, point) = take_apart(item.get())
+            .and_then(|item| reader.read(&item))
             .map_err(|fault| Refusal::new(fault.code, format!("item {index}: {}", fault.text)))?;
         batch.push(series, point);
     }
     Ok(batch)
 }
 
-fn parse_item(raw: &RawValue, profile: Profile, now: Timestamp) -> Checked<(SeriesKey, Point)> {
+fn take_apart(json: &str) -> Checked<Item<'_>> {
     // The array around the items is the first level.
-    if depth(raw.get()) >= DEPTH_MAX {
+    if depth(json) >= DEPTH_MAX {
         return Err(Fault { code: Code::Body, text: format!("is nested deeper than {DEPTH_MAX} levels") });
     }
-    let item = object(raw, "")?;
-    let series = series(required(item.get("metric"), "metric")?, profile)?;
-    let ttl = ttl(required(item.get("ttl"), "ttl")?, profile)?;
-    let time = collect_time(required(item.get("collect_time"), "collect_time")?, profile, now)?;
-    let of_type = item.get("type").map(number_type).transpose()?;
-    let value = required(item.get("value"), "value")?.get();
-    if !is_number(value) {
-        return Err(fault("value", "must be a number"));
-    }
-    let value = parse_value(value, of_type).map_err(|why| fault("value", why))?;
-    let point = Point::new(time, value).with_ttl(ttl);
-    match item.get("unit") {
-        Some(raw) => Ok((series, point.with_unit(unit(raw)?))),
-        None => Ok((series, point)),
-    }
-}
-
-fn series(raw: &RawValue, profile: Profile) -> Checked<SeriesKey> {
-    let metric = object(raw, "metric")?;
-    let namespace = name(metric.get("namespace"), Name::Namespace, "metric.namespace", profile)?;
-    if is_system_namespace(&namespace, profile) {
-        let why = "belongs to the service itself; choose a namespace of your own";
-        return Err(Fault { code: Code::SystemMetric, ..fault("metric.namespace", why) });
-    }
-    let dimensions = dimensions(required(metric.get("dimensions"), "metric.dimensions")?, profile)?;
-    let metric_name = name(metric.get("metric_name"), Name::Metric, "metric.metric_name", profile)?;
-    SeriesKey::new(namespace, metric_name, dimensions).map_err(|error| fault("metric", &error.to_string()))
-}
-
-fn dimensions(raw: &RawValue, profile: Profile) -> Checked<Vec<(String, String)>> {
-    const FIELD: &str = "metric.dimensions";
-
-    let raws: Vec<&RawValue> =
-        serde_json::from_str(raw.get()).map_err(|_| fault(FIELD, "must be an array of objects"))?;
-    let allowed = profile.dimensions();
-    if !allowed.contains(&raws.len()) {
-        let (least, most) = (allowed.start(), allowed.end());
-        return Err(fault(FIELD, &format!("has {} elements, {least} to {most} are allowed", raws.len())));
-    }
-    let mut dimensions: Vec<(String, String)> = Vec::with_capacity(raws.len());
-    for (position, raw) in raws.into_iter().enumerate() {
-        let field = format!("{FIELD}[{position}]");
-        let dimension = object(raw, &field)?;
-        let name_field = format!("{field}.name");
-        let name_text = name(dimension.get("name"), Name::Dimension, &name_field, profile)?;
-        if dimensions.iter().any(|(earlier, _)| *earlier == name_text) {
-            return Err(fault(&name_field, &format!("{} is given twice", quote(&name_text))));
-        }
-        let value_text = name(dimension.get("value"), Name::Value, &format!("{field}.value"), profile)?;
-        dimensions.push((name_text, value_text));
-    }
-    Ok(dimensions)
-}
-
-fn name(raw: Option<&RawValue>, kind: Name, field: &str, profile: Profile) -> Checked<String> {
-    let name = text(required(raw, field)?, field)?;
-    match kind.check(&name, profile) {
-        Ok(()) => Ok(name),
-        Err(why) => Err(fault(field, &format!("{why}, not {}", quote(&name)))),
-    }
-}
-
-fn ttl(raw: &RawValue, profile: Profile) -> Checked<Ttl> {
-    let allowed = profile.ttl_secs();
-    let text = raw.get();
-    if !is_number(text) || !is_integer_literal(text) {
-        return Err(fault("ttl", "must be an integer, in seconds"));
-    }
-    let secs = text.parse::<i64>().ok().and_then(|secs| u32::try_from(secs).ok());
-    secs.filter(|secs| allowed.contains(secs)).map(Ttl::from_secs).ok_or_else(|| {
-        let (least, most) = (allowed.start(), allowed.end());
-        fault("ttl", &format!("must be {least} to {most} seconds, not {}", cut(text)))
+    let fields = object(json, "")?;
+    Ok(Item {
+        metric: fields.get("metric"),
+        ttl: fields.get("ttl"),
+        collect_time: fields.get("collect_time"),
+        of_type: fields.get("type"),
+        value: fields.get("value"),
+        unit: fields.get("unit"),
     })
-}
-
-fn collect_time(raw: &RawValue, profile: Profile, now: Timestamp) -> Checked<Timestamp> {
-    const FIELD: &str = "collect_time";
-
-    let unquoted = if is_number(raw.get()) { raw.get().to_owned() } else { text(raw, FIELD)? };
-    let digits = unquoted.strip_prefix('-').unwrap_or(&unquoted);
-    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(fault(FIELD, "must be an integer, in milliseconds since 1970"));
-    }
-    let time = unquoted.parse().map(Timestamp::from_millis).ok().filter(|time| time.is_storable());
-    let Some(time) = time else {
-        return Err(fault(FIELD, &format!("{} is out of range", cut(&unquoted))));
-    };
-    match profile.window(now) {
-        Some(window) if !window.contains(time) => {
-            let (time, now) = (time.as_millis(), now.as_millis());
-            Err(fault(FIELD, &format!("{time} is not within 3 days before and 10 minutes after now, {now}")))
-        }
-        _ => Ok(time),
-    }
-}
-
-fn number_type(raw: &RawValue) -> Checked<NumberType> {
-    match &*text(raw, "type")? {
-        "int" => Ok(NumberType::Int),
-        "float" => Ok(NumberType::Float),
-        other => Err(fault("type", &format!("must be int or float, not {}", quote(other)))),
-    }
-}
-
-fn unit(raw: &RawValue) -> Checked<String> {
-    let unit = text(raw, "unit")?;
-    match unit.chars().count() {
-        0..=UNIT_CHARS_MAX => Ok(unit),
-        chars => Err(fault("unit", &format!("has {chars} characters, at most {UNIT_CHARS_MAX} are allowed"))),
-    }
-}
-
-fn required<'a>(raw: Option<&'a RawValue>, field: &str) -> Checked<&'a RawValue> {
-    raw.ok_or_else(|| fault(field, "is missing"))
-}
-
-/// The fields of a JSON object; `field` names it, and is empty for the item itself.
-fn object<'a>(raw: &'a RawValue, field: &str) -> Checked<Fields<'a>> {
-    let named = if field.is_empty() { "the item" } else { field };
-    if !raw.get().starts_with('{') {
-        return Err(fault(named, "must be an object"));
-    }
-    Fields::parse(raw).map_err(|unread| match unread {
-        Unread::Twice(name) if field.is_empty() => fault(cut(&name), "is given twice"),
-        Unread::Twice(name) => fault(&format!("{field}.{}", cut(&name)), "is given twice"),
-        Unread::Wrong(why) => fault(named, &format!("cannot be read: {why}")),
-    })
-}
-
-fn text(raw: &RawValue, field: &str) -> Checked<String> {
-    if !raw.get().starts_with('"') {
-        return Err(fault(field, "must be a string"));
-    }
-    serde_json::from_str(raw.get()).map_err(|_| fault(field, "is not valid Unicode"))
-}
-
-fn fault(field: &str, why: &str) -> Fault {
-    Fault { code: Code::Body, text: format!("{field} {why}") }
-}
-
-/// A client's text as it stands in an error: short, and without characters that could break a line.
-fn quote(text: &str) -> String {
-    format!("{:?}", cut(text))
-}
-
-fn cut(text: &str) -> &str {
-    text.char_indices().nth(QUOTE_CHARS_MAX).map_or(text, |(end, _)| &text[..end])
 }
 
 /// How deep arrays and objects are nested in valid JSON.
@@ -243,7 +106,7 @@ mod tests {
     const NOW: Timestamp = Timestamp::from_millis(1_795_281_677_579);
 
     fn refused(body: &str) -> Refusal {
-        parse(body.as_bytes(), Profile::Document, NOW).expect_err(body)
+        parse(body.as_bytes(), Profile::Document, NOW, &KnownMetrics::default()).expect_err(body)
     }
 
     #[test]
@@ -254,7 +117,8 @@ mod tests {
             assert_eq!(refused(body).code(), Code::Request, "{body}");
         }
         assert_eq!(refused("[]").code(), Code::Body);
-        assert!(parse(b"[\"\xff\"]", Profile::Document, NOW).is_err(), "not UTF-8");
+        let known = KnownMetrics::default();
+        assert!(parse(b"[\"\xff\"]", Profile::Document, NOW, &known).is_err(), "not UTF-8");
     }
 
     #[test]

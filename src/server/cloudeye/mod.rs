@@ -7,7 +7,10 @@ mod fields;
 mod filter;
 mod grammar;
 mod ingest;
+mod item;
+mod known;
 mod number;
+mod plain;
 mod query;
 
 use std::sync::Arc;
@@ -25,6 +28,7 @@ use tokio::sync::Semaphore;
 
 use self::answer::{Answer, AnswerRoom, BUILDING_KIB, BUILDING_WINDOWS_KIB};
 pub(super) use self::error::{Code, Refusal};
+use self::known::KnownMetrics;
 use self::query::{ANSWER_POINTS_MAX, Question};
 use super::profile::Profile;
 use super::projects::{ProjectId, Projects};
@@ -48,6 +52,8 @@ pub(super) struct CloudEye {
     clock: Arc<dyn Clock>,
     in_flight: Arc<Semaphore>,
     answer_room: AnswerRoom,
+    /// Read by the rules of the one profile.
+    known: KnownMetrics,
 }
 
 type Project = Result<Path<String>, PathRejection>;
@@ -55,7 +61,8 @@ type Project = Result<Path<String>, PathRejection>;
 impl CloudEye {
     pub(super) fn new(projects: Arc<Projects>, profile: Profile, clock: Arc<dyn Clock>) -> Self {
         let in_flight = Arc::new(Semaphore::new(REQUESTS_IN_FLIGHT_MAX));
-        Self { projects, profile, clock, in_flight, answer_room: AnswerRoom::default() }
+        let (answer_room, known) = (AnswerRoom::default(), KnownMetrics::default());
+        Self { projects, profile, clock, in_flight, answer_room, known }
     }
 
     /// The addresses of this face.
@@ -107,7 +114,7 @@ impl CloudEye {
 async fn add_points(State(eye): State<Arc<CloudEye>>, project: Project, body: Bytes) -> Result<Response, Refusal> {
     let project = project_id(project)?;
     eye.run(move |eye| {
-        let batch = ingest::parse(&body, eye.profile, eye.clock.now())?;
+        let batch = ingest::parse(&body, eye.profile, eye.clock.now(), &eye.known)?;
         // Only now, so that a refused request makes no project.
         let receipt = eye.projects.open_or_create(&project)?.write(&batch)?;
         Ok((StatusCode::CREATED, eye.receipt_headers(&receipt)).into_response())

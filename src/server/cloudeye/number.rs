@@ -47,6 +47,9 @@ fn parse_int(number: &str) -> Result<i64, &'static str> {
     const NOT_WHOLE: &str = "must be a whole number when the type is int";
     const TOO_LARGE: &str = "is outside of the 64 bits of the type int";
 
+    if is_integer_literal(number) {
+        return number.parse().map_err(|_| TOO_LARGE);
+    }
     let (negative, magnitude) = match number.strip_prefix('-') {
         Some(rest) => (true, rest),
         None => (false, number),
