@@ -1,6 +1,7 @@
 //! The tests through the public face only: the library as an embedder sees it, the binary as a shell sees it.
 
 mod aggregate;
+mod bench;
 mod contract;
 mod embedded;
 mod end_to_end;

@@ -27,8 +27,17 @@ const STREET: &[&str] = &["src/server/", "src/bin/"];
 const THREADS: &[&str] = &["src/engine/background.rs"];
 const CLOCK: &[&str] = &["src/env/clock.rs"];
 const HTTP: &[&str] = &["src/server/http.rs"];
-/// Beside `env`, the command line opens files that its user names: input to import, a place for the address.
-const FILES: &[&str] = &["src/env/", "src/bin/ebbtide/import", "src/bin/ebbtide/serve"];
+/// Beside `env`, the command line opens files that its user names (input to import, a place for the address, what a
+/// bench found), makes a place for a bench, and asks the kernel what that took.
+const FILES: &[&str] = &[
+    "src/env/",
+    "src/bin/ebbtide/import",
+    "src/bin/ebbtide/serve",
+    "src/bin/ebbtide/bench/folder.rs",
+    "src/bin/ebbtide/bench/process.rs",
+];
+/// The writers of a bench.
+const LOAD: &str = "src/bin/ebbtide/bench/drive.rs";
 
 /// Each outside thing and where the sources may name it. Of several entries that fit, the longest counts.
 const WARDENS: &[(&[&str], &[&str])] = &[
@@ -47,10 +56,10 @@ const WARDENS: &[(&[&str], &[&str])] = &[
         &["src/codec/", "src/wal/", "src/segment/", "src/manifest/", "src/catalog/", "src/server/", "src/bin/"],
     ),
     (&["crossbeam_channel"], THREADS),
-    (&["std", "thread"], THREADS),
+    (&["std", "thread"], &[THREADS[0], LOAD]),
     (&["std", "thread", "panicking"], &["src/"]),
     // A client that is told to come back later has nothing to wait for but time.
-    (&["std", "thread", "sleep"], &["src/bin/ebbtide/import"]),
+    (&["std", "thread", "sleep"], &["src/bin/ebbtide/import", LOAD]),
     (&["std", "fs"], FILES),
     (&["std", "os", "unix", "fs"], &["src/env/"]),
     (&["std", "time", "SystemTime"], CLOCK),

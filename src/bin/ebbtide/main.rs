@@ -1,5 +1,6 @@
 //! The command line: which subcommand runs, what it prints when it fails, and which status it ends with.
 
+mod bench;
 mod import;
 mod serve;
 mod verify;
@@ -30,6 +31,7 @@ enum Command {
     Serve(serve::Args),
     Import(import::Args),
     Verify(verify::Args),
+    Bench(bench::Args),
 }
 
 fn main() -> ExitCode {
@@ -40,6 +42,7 @@ fn main() -> ExitCode {
         Command::Serve(args) => serve::run(args),
         Command::Import(args) => import::run(args),
         Command::Verify(args) => verify::run(&args),
+        Command::Bench(args) => bench::run(&args),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
