@@ -181,6 +181,14 @@ async fn read(body: &mut Incoming) -> Result<Bytes, Unread> {
         if bytes.len() + part.len() > BODY_BYTES_MAX {
             return Err(Unread::TooLarge);
         }
+        if bytes.is_empty() {
+            if body.is_end_stream() {
+                return Ok(part);
+            }
+            // What the client says is still to come, so that a long body is copied once.
+            let rest = usize::try_from(body.size_hint().lower()).unwrap_or(0).min(BODY_BYTES_MAX);
+            bytes.reserve_exact(part.len() + rest);
+        }
         bytes.extend_from_slice(&part);
     }
     Ok(bytes.into())

@@ -4,7 +4,7 @@
 use serde_json::value::RawValue;
 
 use super::error::{Code, Refusal};
-use super::item::{Checked, Fault, Item, Reader, object};
+use super::item::{Checked, Fault, Item, Metric, Reader, object};
 use super::known::KnownMetrics;
 use super::plain;
 use crate::model::batch::WriteBatch;
@@ -49,7 +49,7 @@ pub(super) fn parse_by_the_book<'a>(body: &'a [u8], reader: &mut Reader<'a>) -> 
     let mut batch = WriteBatch::with_capacity(items.len());
     for (index, item) in items.into_iter().enumerate() {
         let (series, point) = take_apart(item.get())
-            .and_then(|item| reader.read(&item))
+            .and_then(|item| reader.read(item))
             .map_err(|fault| Refusal::new(fault.code, format!("item {index}: {}", fault.text)))?;
         batch.push(series, point);
     }
@@ -63,7 +63,7 @@ fn take_apart(json: &str) -> Checked<Item<'_>> {
     }
     let fields = object(json, "")?;
     Ok(Item {
-        metric: fields.get("metric"),
+        metric: fields.get("metric").map(Metric::Text),
         ttl: fields.get("ttl"),
         collect_time: fields.get("collect_time"),
         of_type: fields.get("type"),

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use super::error::Code;
 use super::fields::{Fields, Unread};
 use super::grammar::{Name, is_system_namespace};
-use super::known::KnownMetrics;
+use super::known::{KnownMetrics, Trail};
 use super::number::{NumberType, is_integer_literal, is_number, parse_value};
 use crate::model::limits::UNIT_CHARS_MAX;
 use crate::model::point::{Point, Unit};
@@ -35,12 +35,18 @@ pub(super) type Checked<T> = Result<T, Fault>;
 /// `None`.
 #[derive(Default)]
 pub(super) struct Item<'a> {
-    pub(super) metric: Option<&'a str>,
+    pub(super) metric: Option<Metric<'a>>,
     pub(super) ttl: Option<&'a str>,
     pub(super) collect_time: Option<&'a str>,
     pub(super) of_type: Option<&'a str>,
     pub(super) value: Option<&'a str>,
     pub(super) unit: Option<&'a str>,
+}
+
+/// What names the series of an item.
+pub(super) enum Metric<'a> {
+    Known(SeriesKey),
+    Text(&'a str),
 }
 
 /// Makes points of the items of one request.
@@ -50,18 +56,30 @@ pub(super) struct Reader<'a> {
     /// The times that are admitted.
     window: Option<TimeRange>,
     known: &'a KnownMetrics,
+    trail: Trail,
     /// By their JSON texts: a unit is made once for a request.
     units: Vec<(&'a str, Unit)>,
 }
 
 impl<'a> Reader<'a> {
     pub(super) fn new(profile: Profile, now: Timestamp, known: &'a KnownMetrics) -> Self {
-        Self { profile, now, window: profile.window(now), known, units: Vec::new() }
+        let (window, trail) = (profile.window(now), Trail::default());
+        Self { profile, now, window, known, trail, units: Vec::new() }
     }
 
-    pub(super) fn read(&mut self, item: &Item<'a>) -> Checked<(SeriesKey, Point)> {
-        let metric = required(item.metric, "metric")?;
-        let series = self.known.get_or_insert(metric, || series(metric, self.profile))?;
+    /// The text of the metric that `rest` begins with and what it means, if it is the one that usually comes here.
+    pub(super) fn expected(&mut self, rest: &'a str) -> Option<(&'a str, SeriesKey)> {
+        self.known.expected(&mut self.trail, rest)
+    }
+
+    pub(super) fn read(&mut self, item: Item<'a>) -> Checked<(SeriesKey, Point)> {
+        let series = match required(item.metric, "metric")? {
+            Metric::Known(key) => key,
+            Metric::Text(json) => {
+                let read = || series(json, self.profile);
+                self.known.get_or_insert(&mut self.trail, json, read)?
+            }
+        };
         let ttl = ttl(required(item.ttl, "ttl")?, self.profile)?;
         let time = self.collect_time(required(item.collect_time, "collect_time")?)?;
         let of_type = item.of_type.map(number_type).transpose()?;
@@ -182,8 +200,8 @@ fn number_type(json: &str) -> Checked<NumberType> {
     }
 }
 
-fn required<'a>(json: Option<&'a str>, field: &str) -> Checked<&'a str> {
-    json.ok_or_else(|| fault(field, "is missing"))
+fn required<T>(value: Option<T>, field: &str) -> Checked<T> {
+    value.ok_or_else(|| fault(field, "is missing"))
 }
 
 /// The fields of a JSON object; `field` names it, and is empty for the item itself.

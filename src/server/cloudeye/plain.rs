@@ -2,7 +2,7 @@
 //! wrong in it, or right and only unusual (escapes, `null`, fields the page does not have), it leaves alone: `ingest`
 //! then reads the body by the book, and only there is decided what an error says.
 
-use super::item::{Item, Reader};
+use super::item::{Item, Metric, Reader};
 use crate::model::batch::WriteBatch;
 
 /// Deepest nesting of a metric: the object, the list of dimensions, a dimension.
@@ -17,8 +17,8 @@ pub(super) fn parse<'a>(body: &'a [u8], reader: &mut Reader<'a>) -> Option<Write
     let mut batch = WriteBatch::with_capacity(body.len() / ITEM_BYTES + 1);
     text.mark(b'[')?;
     loop {
-        let item = text.item()?;
-        let (series, point) = reader.read(&item).ok()?;
+        let item = text.item(reader)?;
+        let (series, point) = reader.read(item).ok()?;
         batch.push(series, point);
         match text.next_mark()? {
             b',' => {}
@@ -60,7 +60,7 @@ impl<'a> Text<'a> {
     }
 
     /// An item: an object with each of the page's fields at most once, and no others.
-    fn item(&mut self) -> Option<Item<'a>> {
+    fn item(&mut self, reader: &mut Reader<'a>) -> Option<Item<'a>> {
         let mut item = Item::default();
         self.mark(b'{')?;
         loop {
@@ -68,21 +68,16 @@ impl<'a> Text<'a> {
             let name = self.string()?;
             self.mark(b':')?;
             self.blanks();
-            let place = match name {
-                "\"metric\"" => &mut item.metric,
-                "\"ttl\"" => &mut item.ttl,
-                "\"collect_time\"" => &mut item.collect_time,
-                "\"type\"" => &mut item.of_type,
-                "\"value\"" => &mut item.value,
-                "\"unit\"" => &mut item.unit,
+            let is_twice = match name {
+                "\"metric\"" => item.metric.replace(self.metric(reader)?).is_some(),
+                "\"ttl\"" => item.ttl.replace(self.value()?).is_some(),
+                "\"collect_time\"" => item.collect_time.replace(self.value()?).is_some(),
+                "\"type\"" => item.of_type.replace(self.value()?).is_some(),
+                "\"value\"" => item.value.replace(self.value()?).is_some(),
+                "\"unit\"" => item.unit.replace(self.value()?).is_some(),
                 _ => return None,
             };
-            let value = match self.byte()? {
-                b'"' => self.string()?,
-                b'{' => self.object()?,
-                _ => self.number()?,
-            };
-            if place.replace(value).is_some() {
+            if is_twice {
                 return None;
             }
             match self.next_mark()? {
@@ -91,6 +86,18 @@ impl<'a> Text<'a> {
                 _ => return None,
             }
         }
+    }
+
+    fn metric(&mut self, reader: &mut Reader<'a>) -> Option<Metric<'a>> {
+        if let Some((text, key)) = reader.expected(self.text.get(self.at..)?) {
+            self.at += text.len();
+            return Some(Metric::Known(key));
+        }
+        self.object().map(Metric::Text)
+    }
+
+    fn value(&mut self) -> Option<&'a str> {
+        if self.byte()? == b'"' { self.string() } else { self.number() }
     }
 
     /// A string with its quotes, without escapes.
@@ -107,6 +114,9 @@ impl<'a> Text<'a> {
     /// An object whose content was not looked at: whoever reads it finds out whether it is one. If it is, this is where
     /// it ends.
     fn object(&mut self) -> Option<&'a str> {
+        if self.byte()? != b'{' {
+            return None;
+        }
         let (mut depth, mut is_string) = (0_usize, false);
         for (place, byte) in self.text.as_bytes().get(self.at..)?.iter().enumerate() {
             match byte {
