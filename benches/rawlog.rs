@@ -201,7 +201,9 @@ fn ingest(row: &str, points: usize) -> Rates {
 /// The batches of each writer.
 fn batches(piece: Vec<Arrival>, writers: usize, is_by_series: bool) -> Vec<Vec<WriteBatch>> {
     let mut shares: Vec<Vec<Arrival>> = (0..writers).map(|_| Vec::new()).collect();
-    piece.into_iter().for_each(|arrival| shares[arrival.0 * writers / SERIES].push(arrival));
+    for arrival in piece {
+        shares[arrival.0 * writers / SERIES].push(arrival);
+    }
     let batch = |some: &[Arrival]| {
         let mut some = some.to_vec();
         if is_by_series {

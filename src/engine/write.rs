@@ -174,7 +174,9 @@ impl Engine {
         }
         let mut resolved = LogBatch::new(accepted_at, named, batch.len());
         for (&id, (_, points)) in ids.iter().zip(batch.runs()) {
-            points.iter().for_each(|point| resolved.push(id, point));
+            for point in points {
+                resolved.push(id, point);
+            }
         }
         Ok(resolved)
     }

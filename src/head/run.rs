@@ -60,9 +60,11 @@ impl Run {
     pub(super) const LATE_BYTES: usize = 2 * (size_of::<(u32, u64)>() + size_of::<i64>());
 
     /// Appends what is newer than all others; tells how much memory that took or gave back, in bytes.
-    ///
-    /// Inlined, so that it goes to its place from registers: read back from a stack to which it was just written in
-    /// parts, it would wait for the memory of the points before it.
+    #[expect(
+        clippy::inline_always,
+        reason = "so that it goes to its place from registers: read back from a stack to which it was just written in \
+                  parts, it waits for the memory of the points before it"
+    )]
     #[inline(always)]
     pub(super) fn push(&mut self, Written { time, manner, bits }: Written) -> isize {
         let (mut offset, mut grown) = (u32::try_from(time - self.end.start).ok(), 0);
@@ -128,8 +130,8 @@ impl Run {
         }
         // Late points that nothing newer is left of are in order afterwards.
         let all = std::mem::take(self);
-        let newest =
-            all.ordered(TimeRange::ALL).flat_map(Piece::written).filter(|each| !contains(range, each.time)).last();
+        let mut left = all.ordered(TimeRange::ALL).flat_map(Piece::written);
+        let newest = left.rfind(|each| !contains(range, each.time));
         let newest = newest.map_or(i64::MIN, |each| each.time);
         let mut erased = Vec::new();
         for each in all.range(TimeRange::ALL) {
