@@ -4,11 +4,13 @@
 pub(crate) mod churn;
 pub(crate) mod cloud_eye;
 pub(crate) mod devops;
+pub(crate) mod late;
 pub(crate) mod recorded;
 
 use devops::{Arrival, Devops, Dice, SERIES, coin};
 
 const W1_POINTS: usize = 8_640_000;
+const W4_POINTS: usize = 1_000_000;
 
 /// Points on their way in.
 pub(crate) type Arrivals = Box<dyn Iterator<Item = Arrival>>;
@@ -21,6 +23,7 @@ pub(crate) fn arrivals(name: &str) -> Option<Arrivals> {
         "W1 lively" => Box::new(Devops::new(SERIES, normal).take(W1_POINTS)),
         "W2" => Box::new(recorded::replicated()?),
         "W3" => Box::new(churn::Churn::new()),
+        "W4" => Box::new(late::Late::new().take(W4_POINTS)),
         "W5" => Box::new(cloud_eye::CloudEye::new()),
         folder => Box::new(recorded::folder(folder)?),
     })

@@ -1,0 +1,116 @@
+//! One store doing one thing: what is said to a process of its own, and what comes back from it.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// The first argument of a process that runs one cell.
+pub(crate) const MARK: &str = "--cell";
+/// A process that takes longer is ended and counts as failed.
+const TIME_MAX: Duration = Duration::from_secs(300);
+const PAUSE: Duration = Duration::from_millis(5);
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Task {
+    /// Writes a workload; tells rate, sizes, memory.
+    Fill,
+    /// Opens what was written, asks and checks.
+    Read,
+    /// Opens it and lets time pass.
+    Expire,
+    /// Writes for a while.
+    Rate,
+    /// Ebbtide alone, with more and more of it.
+    Growth,
+}
+
+const TASKS: [(&str, Task); 5] = [
+    ("fill", Task::Fill),
+    ("read", Task::Read),
+    ("expire", Task::Expire),
+    ("rate", Task::Rate),
+    ("growth", Task::Growth),
+];
+
+#[derive(Clone, Debug)]
+pub(crate) struct Cell {
+    pub(crate) store: String,
+    pub(crate) task: Task,
+    pub(crate) workload: String,
+    pub(crate) points: usize,
+    /// Seconds.
+    pub(crate) budget: u64,
+    pub(crate) batch: usize,
+    pub(crate) synced: bool,
+    pub(crate) writers: usize,
+    pub(crate) series: usize,
+    pub(crate) dir: PathBuf,
+}
+
+/// Numbers by name.
+pub(crate) type Told = Vec<(String, f64)>;
+
+impl Cell {
+    fn arguments(&self) -> Vec<String> {
+        let task = TASKS.iter().find(|(_, task)| *task == self.task).expect("each task has a name").0;
+        let numbers = [
+            self.points,
+            usize::try_from(self.budget).expect("a short time"),
+            self.batch,
+            self.synced.into(),
+            self.writers,
+            self.series,
+        ];
+        let words = [&self.store, task, &self.workload, &*self.dir.to_string_lossy()].map(str::to_owned);
+        words.into_iter().chain(numbers.map(|number| number.to_string())).collect()
+    }
+
+    pub(crate) fn from_arguments(arguments: &[String]) -> Self {
+        let [store, task, workload, dir, numbers @ ..] = arguments else { panic!("a cell has more arguments") };
+        let task = TASKS.iter().find(|(name, _)| name == task).expect("a known task").1;
+        let numbers: Vec<usize> = numbers.iter().map(|number| number.parse().expect("a number")).collect();
+        let [points, budget, batch, synced, writers, series] = numbers[..] else { panic!("a cell has six numbers") };
+        let (store, workload, dir) = (store.clone(), workload.clone(), dir.into());
+        Self { store, task, workload, points, budget: budget as u64, batch, synced: synced == 1, writers, series, dir }
+    }
+
+    /// Runs the cell in a process of its own; gives what it told, or why it did not.
+    pub(crate) fn run(&self) -> Result<Told, String> {
+        let program = std::env::current_exe().expect("this program has a file");
+        let project = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let mut child = Command::new(program)
+            .arg(MARK)
+            .args(self.arguments())
+            // Recorded data lies beside the project.
+            .env("CARGO_MANIFEST_DIR", project.canonicalize().expect("the project is there"))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("this program starts");
+        let start = Instant::now();
+        let status = loop {
+            match child.try_wait().expect("the process is ours") {
+                Some(status) => break status,
+                None if start.elapsed() > TIME_MAX => {
+                    child.kill().expect("the process is ours");
+                    child.wait().expect("the process is ours");
+                    return Err(format!("took more than {} s", TIME_MAX.as_secs()));
+                }
+                None => std::thread::sleep(PAUSE),
+            }
+        };
+        let (mut told, mut complaints) = (String::new(), String::new());
+        child.stdout.take().expect("it is piped").read_to_string(&mut told).expect("it tells numbers");
+        let _ = child.stderr.take().expect("it is piped").read_to_string(&mut complaints);
+        if !status.success() {
+            let why = complaints.lines().find(|line| !line.is_empty() && !line.contains("panicked at"));
+            return Err(why.unwrap_or("no word").chars().take(200).collect());
+        }
+        let parse = |line: &str| {
+            let (name, number) = line.split_once(' ')?;
+            Some((name.to_owned(), number.parse().ok()?))
+        };
+        Ok(told.lines().filter_map(parse).collect())
+    }
+}

@@ -1,0 +1,113 @@
+//! Ebbtide, as a program would use it: default settings, maintenance in the background.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ebbtide::{
+    Db, Durability, ErrorKind, Maintenance, ManualClock, SeriesKey, TimeRange, Timestamp, Window, WriteBatch,
+};
+
+use super::{Batches, Kind, Sample, Setup, Statistic, Store, float};
+
+pub(super) const KIND: Kind = Kind {
+    name: "ebbtide",
+    open: |setup| Box::new(Ebbtide::open(setup)),
+    is_floor: false,
+    unsynced: "in the operating system (`Buffered`)",
+    synced: "fdatasync, shared by concurrent writers (`Sync`)",
+    settings: "defaults; partitions of 7 days for W2 and nab, else 1; windows of 5 minutes are kept beside the points",
+};
+
+/// Windows of the finest default tier for recorded data, which is old.
+const OLD: [(Duration, Duration); 1] = [(Duration::from_secs(300), Duration::from_secs(100 * 366 * 86_400))];
+const SERIES_MAX: u32 = 1_100_000;
+const PAUSE: Duration = Duration::from_millis(1);
+
+struct Ebbtide {
+    db: Db,
+    clock: Arc<ManualClock>,
+}
+
+impl Ebbtide {
+    fn open(setup: &Setup<'_>) -> Self {
+        let clock = Arc::new(ManualClock::new(Timestamp::from_millis(setup.now)));
+        let durability = if setup.synced { Durability::Sync } else { Durability::Buffered };
+        let days = if ["W2", "nab"].contains(&setup.workload) { 7 } else { 1 };
+        let mut builder = Db::builder(setup.dir).durability(durability).clock(clock.clone()).partition_days(days);
+        if !setup.workload.starts_with('W') {
+            builder = builder.retention(OLD).store_non_finite(true);
+        }
+        let db = builder.maintenance(Maintenance::Background).series_max(SERIES_MAX).open();
+        Self { db: db.expect("the store opens"), clock }
+    }
+
+    /// Writes a batch, again when the store asks to come back later.
+    fn write_one(&self, batch: &WriteBatch) {
+        while let Err(error) = self.db.write(batch) {
+            assert_eq!(error.kind(), ErrorKind::Overloaded, "{error}");
+            std::thread::sleep(PAUSE);
+        }
+    }
+}
+
+fn range_of(range: Range<i64>) -> TimeRange {
+    TimeRange::new(Timestamp::from_millis(range.start), Timestamp::from_millis(range.end))
+}
+
+impl Store for Ebbtide {
+    fn write(&self, batches: &mut Batches<'_>) {
+        batches.for_each(|batch| self.write_one(&batch));
+    }
+
+    fn flush(&self) {
+        self.db.flush().expect("the store flushes");
+    }
+
+    fn compact(&mut self) {
+        self.db.compact().expect("the store compacts");
+    }
+
+    fn raw(&self, key: &SeriesKey, range: Range<i64>, out: &mut Vec<Sample>) {
+        let points = self.db.points(key, range_of(range)).expect("the store answers");
+        out.extend(points.map(|point| {
+            let point = point.expect("the store answers");
+            (point.time.as_millis(), float(point.value))
+        }));
+    }
+
+    fn windows(&self, keys: &[SeriesKey], range: Range<i64>, period: i64, statistic: Statistic) -> Vec<f64> {
+        let period = Duration::from_millis(period.unsigned_abs());
+        let value = |window: &Window| match statistic {
+            Statistic::Average => window.average(),
+            Statistic::Max => float(window.max()),
+        };
+        let mut out = Vec::new();
+        for key in keys {
+            let windows = self.db.windows(key, range_of(range.clone()), period).expect("the store answers");
+            out.extend(windows.iter().map(value));
+        }
+        out
+    }
+
+    fn latest(&self, keys: &[SeriesKey]) -> Vec<Sample> {
+        let latest = keys.iter().filter_map(|key| self.db.latest(key).expect("the store answers"));
+        latest.map(|point| (point.time.as_millis(), float(point.value))).collect()
+    }
+
+    fn expire(&self, now: i64) -> bool {
+        self.clock.set(Timestamp::from_millis(now)).expect("time goes forward");
+        self.db.maintain().expect("the store does what is due");
+        true
+    }
+
+    fn extras(&self) -> Vec<(&'static str, f64)> {
+        let stats = self.db.stats();
+        let written = (stats.bytes_flushed + stats.bytes_rewritten) as f64;
+        vec![("segments_written", written), ("window_bytes", stats.window_bytes as f64)]
+    }
+
+    fn close(self: Box<Self>) {
+        self.db.close().expect("the store closes");
+    }
+}
