@@ -22,7 +22,7 @@ pub(crate) struct Goal {
     scale: f64,
     pub(crate) unit: &'static str,
     pub(crate) better: Better,
-    pub(crate) goal: Option<f64>,
+    pub(crate) wanted: Option<f64>,
 }
 
 impl Goal {
@@ -37,11 +37,11 @@ impl Goal {
             "query_a" | "query_b" | "query_c" | "query_d" | "query_e" => (1e6, "us", Better::Less),
             _ => (1.0, "B/point", Better::Less),
         };
-        Self { what, durability: "", row: row.into(), figure, own_figure: figure, scale, unit, better, goal: None }
+        Self { what, durability: "", row: row.into(), figure, own_figure: figure, scale, unit, better, wanted: None }
     }
 
-    fn at(self, goal: f64) -> Self {
-        Self { goal: Some(goal), ..self }
+    fn at(self, wanted: f64) -> Self {
+        Self { wanted: Some(wanted), ..self }
     }
 
     fn own(self, own_figure: &'static str) -> Self {

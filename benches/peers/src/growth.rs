@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ebbtide::{Db, Durability, Maintenance, ManualClock, Selector, SeriesKey, TimeRange, Timestamp, Value};
+use ebbtide::{Db, Durability, Maintenance, ManualClock, Selector, SeriesKey, TimeRange, Timestamp, Value, Window};
 
 use crate::cell::Cell;
 use crate::child::{ask, tell};
@@ -77,7 +77,7 @@ fn questions(db: &Db, keys: &[SeriesKey], end: Timestamp, scrapes: u32) {
     let hour = TimeRange::from(end - Duration::from_secs(3_600)..end);
     let found = ask("windows", |run| {
         let windows = db.windows(key(run), hour, Duration::from_secs(300)).expect("the store answers");
-        windows.iter().map(|window| window.count()).sum::<u64>()
+        windows.iter().map(Window::count).sum::<u64>()
     });
     assert!(found >= u64::from(scrapes.min(360)), "{found} points in windows");
     let one = ask("select", |run| {

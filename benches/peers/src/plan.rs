@@ -151,11 +151,11 @@ fn measure(options: &Options, row: &Row, store: &str, figures: &mut Figures) -> 
         for (name, number) in &told {
             figures.add(&row.name, store, name, *number);
         }
-        let told = |wanted: &str| told.iter().find(|(name, _)| name == wanted).map(|(_, number)| *number);
+        let told = |wanted: &str| told.iter().find(|(name, _)| name == wanted).map(|(_, number)| whole_number(*number));
         if let (Task::Fill, Some(points), Some(whole)) = (task, told("points"), told("whole")) {
-            cell.points = points as usize;
+            cell.points = points;
             // What is not whole is opened and checked, but its answers are no others' equals: no time to ask.
-            cell.budget = if whole == 1.0 { cell.budget } else { 0 };
+            cell.budget = if whole == 1 { cell.budget } else { 0 };
         }
     }
     Ok(())
@@ -179,4 +179,9 @@ fn first_cell(options: &Options, row: &Row, store: &str, dir: &Path) -> Cell {
         series: row.series,
         dir: dir.into(),
     }
+}
+
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count that came as a decimal number")]
+fn whole_number(number: f64) -> usize {
+    number as usize
 }

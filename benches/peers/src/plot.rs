@@ -67,8 +67,10 @@ fn scale(svg: &mut String, first: f64, last: f64, x: &dyn Fn(f64) -> f64, height
         let (at, value) = (x(10_f64.powf(power)), 10_f64.powf(power));
         let _ =
             writeln!(svg, "<line x1=\"{at:.1}\" y1=\"{TOP}\" x2=\"{at:.1}\" y2=\"{bottom:.1}\" stroke=\"#e3e6e9\"/>");
-        let digits = if power < 0.0 { (-power) as usize } else { 0 };
-        text(svg, at, bottom + 13.0, "middle", &format!("{value:.digits$}"), false);
+        // No digit more than the power needs.
+        let number = format!("{value:.9}");
+        let number = number.trim_end_matches('0').trim_end_matches('.');
+        text(svg, at, bottom + 13.0, "middle", number, false);
         power += 1.0;
     }
     text(svg, LEFT + WIDTH / 2.0, bottom + 32.0, "middle", axis, false);

@@ -136,11 +136,11 @@ fn table_of_goals(text: &mut String, figures: &Figures) {
         let peer = goal.best_peer(figures);
         let bound = if goal.better == Better::More { ">=" } else { "<=" };
         let with_unit = |number: f64| format!("{} {}", short(number), goal.unit);
-        let wanted = goal.goal.map_or("-".into(), |wanted| format!("{bound} {}", with_unit(wanted)));
+        let wanted = goal.wanted.map_or("-".into(), |wanted| format!("{bound} {}", with_unit(wanted)));
         let ratio =
             own.zip(peer).map(|(own, (_, peer))| if goal.better == Better::More { own / peer } else { peer / own });
         let behind = ratio.is_some_and(|ratio| ratio < 1.0);
-        let verdict = match (own, goal.goal) {
+        let verdict = match (own, goal.wanted) {
             (Some(own), Some(wanted)) if goal.is_better(own, wanted) => "met",
             (Some(_), Some(_)) => "MISSED",
             (Some(_), None) => "",

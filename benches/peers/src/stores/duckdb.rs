@@ -1,11 +1,11 @@
-//! A row per point in DuckDB, a column store.
+//! A row per point in `DuckDB`, a column store.
 
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
 use duckdb::arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch, UInt8Array, UInt32Array};
 use duckdb::{Config, Connection, params};
-use ebbtide::{SeriesKey, WriteBatch};
+use ebbtide::{SeriesKey, Timestamp, WriteBatch};
 
 use super::kv::unit_number;
 use super::names::Names;
@@ -58,7 +58,7 @@ impl Duck {
             ("value", Arc::new(Float64Array::from_iter_values(values))),
         ];
         if self.expiring {
-            let expiries = batch.iter().map(|(_, point)| point.expires_at.map(|expiry| expiry.as_millis()));
+            let expiries = batch.iter().map(|(_, point)| point.expires_at.map(Timestamp::as_millis));
             let units = batch.iter().map(|(_, point)| unit_number(point));
             columns.push(("expiry", Arc::new(expiries.collect::<Int64Array>())));
             columns.push(("unit", Arc::new(UInt8Array::from_iter_values(units))));

@@ -65,7 +65,9 @@ impl Ordered for Fjall {
 
     fn remove(&self, keys: &[Key]) {
         let mut batch = self.db.batch();
-        keys.iter().for_each(|key| batch.remove(&self.points, key));
+        for key in keys {
+            batch.remove(&self.points, key);
+        }
         batch.commit().expect("the store takes it");
     }
 

@@ -43,7 +43,9 @@ impl Redb {
         {
             let mut table = transaction.open_table(POINTS).expect("the table opens");
             points.for_each(|(key, record)| drop(table.insert(&key, record.bytes()).expect("the store takes it")));
-            removed.iter().for_each(|key| drop(table.remove(key).expect("the store takes it")));
+            for key in removed {
+                table.remove(key).expect("the store takes it");
+            }
         }
         if !names.is_empty() || matches!(durability, Durability::Immediate) {
             let mut table = transaction.open_table(NAMES).expect("the table opens");

@@ -1,4 +1,4 @@
-//! A key per point in RocksDB.
+//! A key per point in `RocksDB`.
 
 use rocksdb::{BlockBasedOptions, Cache, DB, DBCompressionType, Direction, IteratorMode, Options, ReadOptions};
 use rocksdb::{WriteBatch, WriteOptions};
@@ -94,7 +94,9 @@ impl Ordered for Rocks {
     fn remove(&self, keys: &[Key]) {
         let mut batch = WriteBatch::default();
         let family = self.family(POINTS);
-        keys.iter().for_each(|key| batch.delete_cf(family, key));
+        for key in keys {
+            batch.delete_cf(family, key);
+        }
         self.db.write_opt(batch, &self.write).expect("the store takes it");
     }
 

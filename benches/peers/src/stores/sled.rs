@@ -67,7 +67,9 @@ impl Ordered for Sled {
 
     fn remove(&self, keys: &[Key]) {
         let mut batch = Batch::default();
-        keys.iter().for_each(|key| batch.remove(key));
+        for key in keys {
+            batch.remove(key);
+        }
         self.points.apply_batch(batch).expect("the store takes it");
     }
 

@@ -1,4 +1,4 @@
-//! A row per point in SQLite, clustered by series and time.
+//! A row per point in `SQLite`, clustered by series and time.
 
 use std::ops::Range;
 use std::sync::Mutex;
