@@ -69,6 +69,9 @@ impl Goal {
     /// The best of the peers, floors not among them.
     pub(crate) fn best_peer(&self, figures: &Figures) -> Option<(&'static str, f64)> {
         let peers = KINDS.iter().filter(|kind| !kind.is_floor && kind.name != "ebbtide");
+        // What holds a part of the workload is no peer in sizes and times.
+        let is_whole = |store| figures.get(&self.row, store, "whole").is_none_or(|whole| whole > 0.0);
+        let peers = peers.filter(|kind| self.figure == "rate" || is_whole(kind.name));
         let found = peers.filter_map(|kind| Some((kind.name, self.of(figures, kind.name)?)));
         found.filter(|(_, number)| number.is_finite()).reduce(
             |best, next| {

@@ -22,7 +22,8 @@ const SIZES: &str = "\
 Disk is measured after flush, compaction and close, by lengths of files. For lines with a goal Ebbtide's windows of five
 minutes and its rebuildable copy of the names are left out, since no peer has such; `all files` counts them. `reopen` is
 in a new process with the files in the system's cache. Bytes written are what the process handed to the block layer up
-to the end of the flush that follows ingest. What ran out of its time (`--budget`) counts with what it had stored.
+to the end of the flush that follows ingest. What ran out of its time (`--budget`) is shown with what it had stored,
+and is a peer in rates only.
 ";
 
 const ELSEWHERE: &str = "\
