@@ -169,28 +169,33 @@ fn put_open_bits(values: &[i64], plan: &Plan, out: &mut Vec<u8>) {
     }
 }
 
-/// One of the places of the table. From the lowest bit on: 8 of the token it belongs to, 12 of that one's frequency,
-/// 12 of the distance from that one's first place.
-type Place = u32;
+/// The places of the table: of each the token it belongs to, that one's frequency, and the distance from that one's
+/// first place. Apart, so that the next state does not have to wait for anything but two loads.
+struct Table {
+    tokens: [u8; SUM as usize],
+    frequencies: [u16; SUM as usize],
+    offsets: [u16; SUM as usize],
+}
 
 /// Appends `count` integers.
 pub(super) fn decode(reader: &mut Reader<'_>, count: usize, out: &mut Vec<i64>) -> Result<(), Malformed> {
     let center = reader.signed()?;
-    let mut table = [0; SUM as usize];
-    let mut meanings = [(0, 0); 1 << u8::BITS];
-    let most_open = read_table(reader, &mut table, &mut meanings)?;
+    let mut table = Table { tokens: [0; _], frequencies: [0; _], offsets: [0; _] };
+    let last = read_table(reader, &mut table)?;
     let words = reader.count(2)?;
-    let mut tokens = Vec::with_capacity(count);
-    if count < FOUR_STATES_FROM {
-        decode_tokens::<2>(reader, words, count, &table, &mut tokens)?;
-    } else {
-        decode_tokens::<4>(reader, words, count, &table, &mut tokens)?;
+    if u64::from(last) < PLAIN {
+        // Each token is a distance, and nothing is open.
+        let mut values = [0; PLAIN as usize];
+        values.iter_mut().zip(0..).for_each(|(slot, token)| *slot = varint::unzigzag(token).wrapping_add(center));
+        let start = out.len();
+        out.resize(start + count, 0);
+        let value = |token: u8| values[usize::from(token) % values.len()];
+        return decode_tokens(reader, words, &table, value, &mut out[start..]);
     }
-    if most_open == 0 {
-        let values = tokens.iter().map(|&token| varint::unzigzag(u64::from(token)).wrapping_add(center));
-        out.extend(values);
-        return Ok(());
-    }
+    let mut tokens = vec![0; count];
+    decode_tokens(reader, words, &table, |token| token, &mut tokens)?;
+    let mut meanings = [(0, 0); 1 << u8::BITS];
+    meanings.iter_mut().zip(0..=last).for_each(|(slot, token)| *slot = meaning(token));
     let open: usize = tokens.iter().map(|&token| meanings[usize::from(token)].1 as usize).sum();
     let mut bits = reader.slice(open.div_ceil(8))?.to_vec();
     bits.resize(bits.len() + 16, 0);
@@ -216,70 +221,84 @@ fn get_bits(bits: &[u8], at: usize, len: u32) -> u64 {
     (low & 0xffff_ffff) | (high & ((1 << (len - 32)) - 1)) << 32
 }
 
-/// Reads the frequencies; gives the most bits that a token leaves open.
-fn read_table(
-    reader: &mut Reader<'_>,
-    table: &mut [Place; SUM as usize],
-    meanings: &mut [(u64, u32); 1 << u8::BITS],
-) -> Result<u32, Malformed> {
+/// Reads the frequencies; gives the highest token.
+fn read_table(reader: &mut Reader<'_>, table: &mut Table) -> Result<u8, Malformed> {
+    const TOO_MUCH: Malformed = Malformed("frequencies add up to too much");
     let last = reader.byte()?;
     if usize::from(last) >= TOKENS {
         return Err(Malformed("a token is out of range"));
     }
-    let mut rest = &mut table[..];
+    let mut start = 0;
     let mut token = 0;
     while token <= last {
-        let frequency = usize::try_from(reader.number()?).unwrap_or(usize::MAX);
+        let frequency = reader.number()?;
         if frequency == 0 {
             let more = u8::try_from(reader.number()?).unwrap_or(u8::MAX);
             token = token.saturating_add(more).saturating_add(1);
             continue;
         }
-        let places = std::mem::take(&mut rest);
-        let (own, behind) =
-            places.split_at_mut_checked(frequency).ok_or(Malformed("frequencies add up to too much"))?;
-        let frequency = u32::try_from(own.len()).expect("a part of the table");
-        for (place, offset) in own.iter_mut().zip(0..) {
-            *place = u32::from(token) | (frequency << 8) | (offset << 20);
-        }
-        rest = behind;
-        meanings[usize::from(token)] = meaning(token);
+        let frequency = u16::try_from(frequency).map_err(|_| TOO_MUCH)?;
+        let end = start + usize::from(frequency);
+        table.tokens.get_mut(start..end).ok_or(TOO_MUCH)?.fill(token);
+        table.frequencies[start..end].fill(frequency);
+        table.offsets[start..end].iter_mut().zip(0..).for_each(|(slot, offset)| *slot = offset);
+        start = end;
         token += 1;
     }
-    if rest.is_empty() { Ok(meaning(last).1) } else { Err(Malformed("frequencies add up to too little")) }
+    if start == table.tokens.len() { Ok(last) } else { Err(Malformed("frequencies add up to too little")) }
 }
 
-fn decode_tokens<const LANES: usize>(
+/// Fills `out` with what `each` makes of the tokens.
+fn decode_tokens<T>(
     reader: &mut Reader<'_>,
     words: usize,
-    count: usize,
-    table: &[Place; SUM as usize],
-    tokens: &mut Vec<u8>,
+    table: &Table,
+    each: impl Fn(u8) -> T,
+    out: &mut [T],
 ) -> Result<(), Malformed> {
+    if out.len() < FOUR_STATES_FROM {
+        decode_lanes::<2, T>(reader, words, table, each, out)
+    } else {
+        decode_lanes::<4, T>(reader, words, table, each, out)
+    }
+}
+
+fn decode_lanes<const LANES: usize, T>(
+    reader: &mut Reader<'_>,
+    count: usize,
+    table: &Table,
+    each: impl Fn(u8) -> T,
+    out: &mut [T],
+) -> Result<(), Malformed> {
+    const END: Malformed = Malformed("coded tokens do not end where they should");
     let mut states = [0_u32; LANES];
     for state in &mut states {
         *state = u32::from_le_bytes(reader.array()?);
     }
-    let (words, _) = reader.slice(2 * words)?.as_chunks::<2>();
+    let (words, _) = reader.slice(2 * count)?.as_chunks::<2>();
+    let mut words: Vec<u16> = words.iter().map(|word| u16::from_le_bytes(*word)).collect();
+    // So that each turn of the states finds a word for each of them, whether it takes one or not.
+    words.resize(count + LANES, 0);
     let mut taken = 0;
-    let mut next = |state: &mut u32| {
-        let place = table[(*state % SUM) as usize];
-        *state = (place >> 8 & 0xfff) * (*state >> SUM_BITS) + (place >> 20);
-        // Without a branch, which nobody could predict.
-        let low = u32::from(*state < STATE_MIN);
-        let word = u16::from_le_bytes(words.get(taken).copied().unwrap_or_default());
-        *state = *state << (low * u16::BITS) | u32::from(word) & low.wrapping_neg();
-        taken += low as usize;
-        place.to_le_bytes()[0]
+    let (groups, rest) = out.as_chunks_mut::<LANES>();
+    let mut turn = |slots: &mut [T], states: &mut [u32; LANES]| {
+        let ahead: &[u16; LANES] = words.get(taken..).and_then(<[u16]>::first_chunk).ok_or(END)?;
+        let mut used = 0;
+        for (slot, state) in slots.iter_mut().zip(states) {
+            let place = (*state % SUM) as usize;
+            let (frequency, offset) = (u32::from(table.frequencies[place]), u32::from(table.offsets[place]));
+            let next = frequency * (*state >> SUM_BITS) + offset;
+            // Without a branch, which nobody could predict.
+            let is_low = next < STATE_MIN;
+            let refilled = next << u16::BITS | u32::from(ahead[used % LANES]);
+            *state = if is_low { refilled } else { next };
+            used += usize::from(is_low);
+            *slot = each(table.tokens[place]);
+        }
+        taken += used;
+        Ok(())
     };
-    for _ in 0..count / LANES {
-        tokens.extend_from_slice(&states.each_mut().map(&mut next));
-    }
-    for state in &mut states[..count % LANES] {
-        tokens.push(next(state));
-    }
-    if taken != words.len() || states.iter().any(|state| *state != STATE_MIN) {
-        return Err(Malformed("coded tokens do not end where they should"));
-    }
-    Ok(())
+    groups.iter_mut().try_for_each(|group| turn(group, &mut states))?;
+    turn(rest, &mut states)?;
+    if taken == count && states.iter().all(|state| *state == STATE_MIN) { Ok(()) } else { Err(END) }
 }
