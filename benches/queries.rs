@@ -19,8 +19,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ebbtide::{
-    Aggregate, Db, Durability, Maintenance, ManualClock, Selector, SeriesKey, TimeRange, Timestamp, Value, Window,
-    WriteBatch,
+    Aggregate, Columns, Db, Durability, Function, Maintenance, ManualClock, Selector, SeriesKey, TimeRange, Timestamp,
+    Value, Window, WriteBatch,
 };
 
 use devops::{Devops, SERIES, START, coin};
@@ -44,8 +44,12 @@ const STRIDE: usize = 389;
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
-/// Times and values.
-type Answer = Vec<(Timestamp, f64)>;
+/// Times and values; which of the two it is depends on the call.
+#[derive(Default)]
+struct Answer {
+    points: Vec<(Timestamp, f64)>,
+    columns: Columns,
+}
 
 struct Question {
     name: &'static str,
@@ -55,7 +59,7 @@ struct Question {
     ask: fn(&Store, usize, &mut Answer),
 }
 
-const QUESTIONS: [Question; 6] = [
+const QUESTIONS: [Question; 11] = [
     Question {
         name: "(a) 1 series, last 1 h",
         call: "points",
@@ -63,6 +67,18 @@ const QUESTIONS: [Question; 6] = [
         ask: |store, turn, out| {
             store.points(turn, HOUR, out);
         },
+    },
+    Question {
+        name: "(a) 1 series, last 1 h",
+        call: "read_into",
+        goal: Duration::from_micros(4),
+        ask: |store, turn, out| store.columns(turn, HOUR, out),
+    },
+    Question {
+        name: "(b) 1 series, 24 h",
+        call: "read_into",
+        goal: Duration::from_micros(30),
+        ask: |store, turn, out| store.columns(turn, 24 * HOUR, out),
     },
     Question {
         name: "(b) 1 series, 24 h",
@@ -79,6 +95,26 @@ const QUESTIONS: [Question; 6] = [
         ask: |store, turn, out| {
             for host in 0..8 {
                 store.windows(store.key(host + turn, turn / HOSTS), 12 * HOUR, HOUR / 12, Window::average, out);
+            }
+        },
+    },
+    Question {
+        name: "(c) 5-min avg, 12 h, 8 hosts",
+        call: "values",
+        goal: Duration::from_micros(60),
+        ask: |store, turn, out| {
+            for host in 0..8 {
+                store.values(store.key(host + turn, turn / HOSTS), 12 * HOUR, HOUR / 12, Function::Average, out);
+            }
+        },
+    },
+    Question {
+        name: "(d) hourly max, 24 h, 100 hosts",
+        call: "values",
+        goal: Duration::from_millis(1),
+        ask: |store, turn, out| {
+            for host in 0..HOSTS {
+                store.values(store.key(host, turn), 24 * HOUR, HOUR, Function::Max, out);
             }
         },
     },
@@ -100,7 +136,7 @@ const QUESTIONS: [Question; 6] = [
             let selector = Selector::all().namespace("BENCH.W1").metric(format!("metric_{}", turn % METRICS));
             let question = Aggregate::new(selector, store.last(24 * HOUR), HOUR).by(["host"]);
             for group in store.db.aggregate(&question).expect("the store answers") {
-                out.extend(group.windows.iter().map(|window| (window.start, max(window))));
+                out.points.extend(group.windows.iter().map(|window| (window.start, max(window))));
             }
         },
     },
@@ -111,8 +147,17 @@ const QUESTIONS: [Question; 6] = [
         ask: |store, _, out| {
             for key in &store.keys {
                 let latest = store.db.latest(key).expect("the store answers").expect("every series has points");
-                out.push((latest.time, float(latest.value)));
+                out.points.push((latest.time, float(latest.value)));
             }
+        },
+    },
+    Question {
+        name: "(e) latest of 1,000 series",
+        call: "latest_of",
+        goal: Duration::from_micros(150),
+        ask: |store, _, out| {
+            let latest = store.db.latest_of(&Selector::all()).expect("the store answers");
+            out.points.extend(latest.iter().map(|(_, point)| (point.time, float(point.value))));
         },
     },
 ];
@@ -147,13 +192,29 @@ impl Store {
         let key = &self.keys[turn * STRIDE % SERIES];
         for point in self.db.points(key, self.last(span)).expect("the store answers") {
             let point = point.expect("every point can be read");
-            out.push((point.time, float(point.value)));
+            out.points.push((point.time, float(point.value)));
         }
+    }
+
+    fn columns(&self, turn: usize, span: Duration, out: &mut Answer) {
+        let key = &self.keys[turn * STRIDE % SERIES];
+        self.db.read_into(key, self.last(span), &mut out.columns).expect("the store answers");
+    }
+
+    fn values(&self, key: &SeriesKey, span: Duration, period: Duration, function: Function, out: &mut Answer) {
+        let values = self.db.values(key, self.last(span), period, function).expect("the store answers");
+        out.points.extend(values.iter().map(|(start, number)| (*start, number.to_f64())));
     }
 
     fn windows(&self, key: &SeriesKey, span: Duration, period: Duration, value: fn(&Window) -> f64, out: &mut Answer) {
         let windows = self.db.windows(key, self.last(span), period).expect("the store answers");
-        out.extend(windows.iter().map(|window| (window.start, value(window))));
+        out.points.extend(windows.iter().map(|window| (window.start, value(window))));
+    }
+}
+
+impl PartialEq for Answer {
+    fn eq(&self, other: &Self) -> bool {
+        self.points == other.points && self.columns.iter().eq(other.columns.iter())
     }
 }
 
@@ -165,21 +226,21 @@ impl Question {
             return Vec::new();
         }
         let answers = (0..COMPARED).map(|turn| {
-            let mut answer = Vec::new();
+            let mut answer = Answer::default();
             (self.ask)(store, turn, &mut answer);
             answer
         });
         let answers: Vec<Answer> = answers.collect();
-        let (start, mut turns, mut answer) = (Instant::now(), Vec::new(), Vec::new());
+        let (start, mut turns, mut answer) = (Instant::now(), Vec::new(), Answer::default());
         while turns.len() < TURNS_MIN || (turns.len() < TURNS && start.elapsed() < TIME_MAX) {
-            answer.clear();
+            answer.points.clear();
             let clock = Instant::now();
             (self.ask)(store, turns.len(), &mut answer);
             black_box(&answer);
             turns.push(clock.elapsed());
         }
         turns.sort_unstable();
-        let (median, len) = (turns[turns.len() / 2], answers[0].len());
+        let (median, len) = (turns[turns.len() / 2], answers[0].points.len().max(answers[0].columns.len()));
         println!(
             "| {} | {} | {state} | {} | {len} | {:.2} | {:.1} | {:.0} | {} |",
             self.name,

@@ -1,27 +1,25 @@
 //! The door: everything a program does with an open database goes through here.
 
+mod read;
+
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+
+pub use read::Points;
 
 use crate::builder::Builder;
 use crate::engine::Engine;
 use crate::engine::explain::Explanation;
 use crate::engine::health::Health;
-use crate::engine::query::Reading;
 use crate::engine::recovery::Recovery;
 use crate::engine::stats::Stats;
 use crate::engine::verify_rollups::RollupReport;
 use crate::error::{Error, Result};
-use crate::model::aggregate::{Aggregate, Group};
 use crate::model::batch::{Receipt, WriteBatch};
 use crate::model::durability::Sequence;
-use crate::model::limits::WINDOWS_MAX;
 use crate::model::point::Point;
-use crate::model::selector::Selector;
 use crate::model::series::SeriesKey;
 use crate::model::time::{TimeRange, Timestamp};
-use crate::model::windows::Windows;
 
 /// An open database. Cheap to clone; every clone is the same database, usable from any thread.
 ///
@@ -112,115 +110,6 @@ impl Db {
     /// As [`Db::write`].
     pub fn insert(&self, series: &SeriesKey, point: Point) -> Result<Receipt> {
         self.write(&WriteBatch::from_iter([(series.clone(), point)]))
-    }
-
-    /// The points of one series in a range, in order of time, forwards or backwards, read as they are asked for.
-    ///
-    /// Points that have expired by the database's clock, read once per call, are not among them. A series that is not
-    /// known has no points. The answer stays the same whatever is written, flushed or compacted meanwhile.
-    ///
-    /// # Errors
-    /// `Corruption` and `Io` when a file cannot be read, under [`Builder::strict`](crate::Builder::strict): here, or
-    /// as an item. Otherwise what can be read is given and [`Points::missing`] tells what could not.
-    pub fn points(&self, series: &SeriesKey, range: impl Into<TimeRange>) -> Result<Points> {
-        Ok(Points { reading: self.engine().points(series, range.into())? })
-    }
-
-    /// What the points of a series amount to in windows of time: every window of `period` that has a value and reaches
-    /// into the range, in order of time. Window `k` is `[k * period, (k + 1) * period)`, counted from 1970 in UTC.
-    ///
-    /// Every accepted point counts, long after it has expired, as long as
-    /// [`Builder::retention`](crate::Builder::retention) keeps windows that fit into those of the period. Other windows
-    /// are computed from the points that can be read now, and say so ([`Window::is_raw`](crate::Window::is_raw)).
-    /// Windows that are not over yet are among them.
-    ///
-    /// ```
-    /// use ebbtide::{Db, Point, SeriesKey, TimeRange, Timestamp, Number, Ttl};
-    /// use std::time::Duration;
-    /// let db = Db::in_memory();
-    /// let cpu = SeriesKey::new("MINE.APP", "cpu_util", [("host", "a")])?;
-    /// for (second, value) in [(1, 60), (2, 70), (301, 5)] {
-    ///     db.insert(&cpu, Point::new(Timestamp::from_secs(second), value).with_ttl(Ttl::NEVER))?;
-    /// }
-    /// let windows = db.windows(&cpu, TimeRange::ALL, Duration::from_secs(300))?;
-    /// assert_eq!(windows.len(), 2);
-    /// assert_eq!((windows[0].count(), windows[0].sum(), windows[0].average()), (2, Number::Int(130), 65.0));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    ///
-    /// # Errors
-    /// `InvalidInput` for a period that is no whole number of milliseconds, or more than
-    /// [`WINDOWS_MAX`](crate::limits::WINDOWS_MAX) windows; otherwise as [`Db::points`].
-    pub fn windows(&self, series: &SeriesKey, range: impl Into<TimeRange>, period: Duration) -> Result<Windows> {
-        self.engine().windows(series, range.into(), period, WINDOWS_MAX)
-    }
-
-    /// The same for who has room for so many windows only.
-    #[cfg(feature = "server")]
-    pub(crate) fn windows_up_to(
-        &self,
-        most: usize,
-        series: &SeriesKey,
-        range: TimeRange,
-        period: Duration,
-    ) -> Result<Windows> {
-        self.engine().windows(series, range, period, most)
-    }
-
-    /// The windows of many series put together, by the values of dimensions, in order of those. Groups without a window
-    /// are left out, unless something of theirs could not be read.
-    ///
-    /// All values count as if they were of one series: an average is that of all points, never one of averages. Series
-    /// are read one after the other, so a batch that comes meanwhile may be seen in some of them only.
-    ///
-    /// ```
-    /// use ebbtide::{Aggregate, Db, Point, Selector, SeriesKey, TimeRange, Timestamp};
-    /// use std::time::Duration;
-    /// let db = Db::in_memory();
-    /// for (host, core, value) in [("a", "0", 10), ("a", "1", 30), ("b", "0", 50)] {
-    ///     let cpu = SeriesKey::new("MINE.APP", "cpu_util", [("host", host), ("core", core)])?;
-    ///     db.insert(&cpu, Point::new(Timestamp::from_secs(10), value))?;
-    /// }
-    /// let question = Aggregate::new(Selector::all().metric("cpu_util"), TimeRange::ALL, Duration::from_secs(60));
-    /// let hosts = db.aggregate(&question.clone().by(["host"]))?;
-    /// assert_eq!(hosts[0].labels, [("host".to_owned(), "a".to_owned())]);
-    /// assert_eq!((hosts[0].windows[0].average(), hosts[1].windows[0].average()), (20.0, 50.0));
-    /// assert_eq!(db.aggregate(&question)?[0].windows[0].average(), 30.0);
-    /// # Ok::<(), ebbtide::Error>(())
-    /// ```
-    ///
-    /// # Errors
-    /// `InvalidInput` for more than [`AGGREGATE_SERIES_MAX`](crate::limits::AGGREGATE_SERIES_MAX) series, more than
-    /// [`WINDOWS_MAX`](crate::limits::WINDOWS_MAX) windows in all groups together, or a dimension that is named twice;
-    /// otherwise as [`Db::windows`].
-    pub fn aggregate(&self, question: &Aggregate) -> Result<Vec<Group>> {
-        self.engine().aggregate(question)
-    }
-
-    /// The newest visible point of a series, if it has one.
-    ///
-    /// ```
-    /// use ebbtide::{Db, Point, SeriesKey, Timestamp, Value};
-    /// let db = Db::in_memory();
-    /// let cpu = SeriesKey::new("MINE.APP", "cpu_util", [("host", "a")])?;
-    /// db.insert(&cpu, Point::new(Timestamp::from_secs(10), 60))?;
-    /// db.insert(&cpu, Point::new(Timestamp::from_secs(5), 50))?;
-    /// assert_eq!(db.latest(&cpu)?.map(|point| point.value), Some(Value::Int(60)));
-    /// # Ok::<(), ebbtide::Error>(())
-    /// ```
-    ///
-    /// # Errors
-    /// As [`Db::points`].
-    pub fn latest(&self, series: &SeriesKey) -> Result<Option<Point>> {
-        self.points(series, TimeRange::ALL)?.next_back().transpose()
-    }
-
-    /// The names of the selected series, in key order (namespace, metric, dimensions by name).
-    ///
-    /// # Errors
-    /// None yet; names may come from disk later.
-    pub fn series(&self, selector: &Selector) -> Result<Vec<SeriesKey>> {
-        Ok(self.engine().series(selector))
     }
 
     /// Deletes the raw points that a series has in a range: at once for every reader, and for good once the log is as
@@ -358,32 +247,5 @@ impl Db {
     /// What opening found: whether the last stop was clean, what was replayed, cut off or set aside.
     pub fn recovery(&self) -> Recovery {
         self.engine().recovery()
-    }
-}
-
-/// The points of one series: what [`Db::points`] gives.
-#[derive(Debug)]
-pub struct Points {
-    reading: Reading,
-}
-
-impl Points {
-    /// What could not be read so far, unless the database is strict; points that lie there are not among those given.
-    pub fn missing(&self) -> &[Error] {
-        self.reading.missing()
-    }
-}
-
-impl Iterator for Points {
-    type Item = Result<Point>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        self.reading.next()
-    }
-}
-
-impl DoubleEndedIterator for Points {
-    fn next_back(&mut self) -> Option<Self::Item> {
-        self.reading.next_back()
     }
 }

@@ -149,6 +149,11 @@ impl Catalog {
         self.page(selector, None, usize::MAX)
     }
 
+    /// The same with their numbers.
+    pub(crate) fn select_ids(&self, selector: &Selector) -> Vec<(SeriesId, SeriesKey)> {
+        self.select(selector).into_iter().filter_map(|key| Some((self.id(&key)?, key))).collect()
+    }
+
     /// The first selected series behind a key, in key order.
     pub(crate) fn page(&self, selector: &Selector, after: Option<&SeriesKey>, count_max: usize) -> Vec<SeriesKey> {
         let (namespace, metric) = selector.asked_name();

@@ -10,7 +10,8 @@ mod tests;
 use crate::codec::varint::{self, Reader};
 use crate::codec::{Malformed, ints, keep_shorter};
 use crate::model::limits::CHUNK_POINTS_MAX;
-use decimal::{Decimal, EXPONENT_MAX, Scaled};
+pub(crate) use decimal::Decimal;
+use decimal::{EXPONENT_MAX, Scaled};
 
 // The tag: an exponent and flags, or one of two that are no exponent.
 const EXPONENT_MASK: u8 = 0x1f;
@@ -55,24 +56,40 @@ pub(crate) fn encode(bits: &[u64], out: &mut Vec<u8>) {
 /// Appends the `count` values of a column, which must take all of the bytes.
 ///
 /// # Errors
-/// If the bytes are no column of so many values. Some may have been appended then.
+/// If the bytes are no column of so many values.
 pub(crate) fn decode(bytes: &[u8], count: usize, out: &mut Vec<u64>) -> Result<(), Malformed> {
+    let (numbers, decimal) = decode_numbers(bytes, count)?;
+    match decimal {
+        Some(decimal) => out.extend(numbers.into_iter().map(|int| decimal.bits(int))),
+        None => out.extend(numbers.into_iter().map(i64::cast_unsigned)),
+    }
+    Ok(())
+}
+
+/// The same as integers, with the decimal that makes doubles of them; without one they are the bits of the values.
+///
+/// # Errors
+/// As [`decode`].
+pub(crate) fn decode_numbers(bytes: &[u8], count: usize) -> Result<(Vec<i64>, Option<Decimal>), Malformed> {
     if count > CHUNK_POINTS_MAX {
         return Err(Malformed("a column has more values than a chunk"));
     }
     let mut reader = Reader::new(bytes);
+    let mut numbers = Vec::new();
+    let mut decimal = None;
     if count > 0 {
         match reader.byte()? {
-            CONSTANT => out.resize(out.len() + count, u64::from_le_bytes(reader.array()?)),
+            CONSTANT => numbers.resize(count, i64::from_le_bytes(reader.array()?)),
             RAW => {
-                let mut ordered = Vec::with_capacity(count);
-                ints::decode_from(&mut reader, count, &mut ordered)?;
-                out.extend(ordered.into_iter().map(from_ordered));
+                ints::decode_from(&mut reader, count, &mut numbers)?;
+                for number in &mut numbers {
+                    *number = from_ordered(*number).cast_signed();
+                }
             }
-            tag => decode_scaled(tag, &mut reader, count, out)?,
+            tag => decimal = decode_scaled(tag, &mut reader, count, &mut numbers)?,
         }
     }
-    if reader.is_empty() { Ok(()) } else { Err(Malformed("bytes behind a column")) }
+    if reader.is_empty() { Ok((numbers, decimal)) } else { Err(Malformed("bytes behind a column")) }
 }
 
 fn encode_constant(bits: &[u64], out: &mut Vec<u8>) {
@@ -120,20 +137,29 @@ fn encode_scaled(scaled: &Scaled, out: &mut Vec<u8>) {
     }
 }
 
-fn decode_scaled(tag: u8, reader: &mut Reader<'_>, count: usize, out: &mut Vec<u64>) -> Result<(), Malformed> {
+/// Appends integers and gives their decimal, unless that does not give back all values: then appends their bits.
+fn decode_scaled(
+    tag: u8,
+    reader: &mut Reader<'_>,
+    count: usize,
+    out: &mut Vec<i64>,
+) -> Result<Option<Decimal>, Malformed> {
     let decimal = Decimal { exponent: tag & EXPONENT_MASK, single: tag & SINGLE != 0 };
     if decimal.exponent > EXPONENT_MAX {
         return Err(Malformed("floats have an unknown form"));
     }
-    let start = out.len();
-    let mut numbers = Vec::with_capacity(count);
-    ints::decode_from(reader, count, &mut numbers)?;
-    decimal.append_bits(&numbers, out);
+    ints::decode_from(reader, count, out)?;
+    if tag & (CORRECTIONS | EXCEPTIONS) == 0 {
+        return Ok(Some(decimal));
+    }
+    for number in out.iter_mut() {
+        *number = decimal.bits(*number).cast_signed();
+    }
     if tag & CORRECTIONS != 0 {
-        numbers.clear();
-        ints::decode_from(reader, count, &mut numbers)?;
-        for (bits, correction) in out[start..].iter_mut().zip(numbers) {
-            *bits = bits.wrapping_add_signed(correction);
+        let mut corrections = Vec::new();
+        ints::decode_from(reader, count, &mut corrections)?;
+        for (bits, correction) in out.iter_mut().zip(corrections) {
+            *bits = bits.wrapping_add(correction);
         }
     }
     if tag & EXCEPTIONS != 0 {
@@ -145,9 +171,9 @@ fn decode_scaled(tag: u8, reader: &mut Reader<'_>, count: usize, out: &mut Vec<u
         ints::decode_from(reader, len, &mut positions)?;
         ints::decode_from(reader, len, &mut exceptions)?;
         for (position, exception) in positions.into_iter().zip(exceptions) {
-            let slot = usize::try_from(position).ok().and_then(|position| out[start..].get_mut(position));
-            *slot.ok_or(Malformed("an exception lies outside its column"))? = from_ordered(exception);
+            let slot = usize::try_from(position).ok().and_then(|position| out.get_mut(position));
+            *slot.ok_or(Malformed("an exception lies outside its column"))? = from_ordered(exception).cast_signed();
         }
     }
-    Ok(())
+    Ok(None)
 }

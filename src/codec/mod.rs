@@ -5,6 +5,7 @@ pub(crate) mod batch;
 pub(crate) mod checksum;
 pub(crate) mod entry;
 pub(crate) mod floats;
+pub(crate) mod held;
 pub(crate) mod ints;
 pub(crate) mod metas;
 pub(crate) mod names;

@@ -1,12 +1,16 @@
 //! A chunk: points of one series as columns, and back. What all points share is kept in the chunk's shape instead.
 //! The layout is docs/format.md, "Chunks and blocks".
 
+mod read;
 #[cfg(test)]
 mod tests;
+
+pub(crate) use read::{Decoded, Kept, append, append_values};
 
 use crate::codec::{Malformed, floats, ints, times};
 use crate::model::limits::{CHUNK_POINTS_MAX, EXPIRY_MILLIS_MAX, TIMESTAMP_MILLIS_MAX};
 use crate::model::packed::{ALWAYS_DEAD, Kind, NEVER, PackedPoint};
+use crate::model::time::Timestamp;
 
 /// A column of a chunk. The numbers are positions in [`Columns`] and the order on disk.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -96,6 +100,16 @@ impl Shape {
     /// Whether there are two kinds of points, or shadows, or points apart.
     pub(crate) fn is_mixed(&self) -> bool {
         self.apart || (self.ints != self.count && self.floats != self.count)
+    }
+
+    /// Whether all points have values of one kind, and are visible at a moment.
+    pub(crate) fn is_plain(&self, now: Timestamp) -> bool {
+        let lives = match self.expiry {
+            Expiry::Never => true,
+            Expiry::After(ttl) => now.as_millis() < self.first + ttl,
+            Expiry::Column { min, .. } => now.as_millis() < min,
+        };
+        lives && (self.ints == self.count || self.floats == self.count)
     }
 
     /// How many points are no shadows.
@@ -234,94 +248,5 @@ pub(crate) fn encode(shape: &Shape, points: &[PackedPoint], columns: &mut Column
             Column::Times => times::encode(&numbers, out),
             _ => ints::encode(&numbers, out),
         }
-    }
-}
-
-/// Appends the points of a chunk whose shape was checked. After an error some of them may have been appended.
-pub(crate) fn decode(shape: &Shape, columns: &Columns, out: &mut Vec<PackedPoint>) -> Result<(), Malformed> {
-    let numbers = |column: Column| -> Result<Vec<i64>, Malformed> {
-        let len = shape.len_of(column) as usize;
-        let mut numbers = Vec::with_capacity(len);
-        match column {
-            _ if len == 0 => {}
-            Column::Times => times::decode(&columns[column as usize], len, &mut numbers)?,
-            _ => ints::decode(&columns[column as usize], len, &mut numbers)?,
-        }
-        Ok(numbers)
-    };
-    let mut bits = Vec::with_capacity(shape.floats as usize);
-    if shape.floats > 0 {
-        floats::decode(&columns[Column::Floats as usize], shape.floats as usize, &mut bits)?;
-    }
-    let times = if shape.even {
-        (0..i64::from(shape.count)).map(|at| shape.first + at * shape.step()).collect()
-    } else {
-        numbers(Column::Times)?
-    };
-    check_times(shape, &times)?;
-    let kinds = numbers(Column::Kinds)?;
-    if !kinds.is_empty() {
-        check_kinds(shape, &kinds)?;
-    }
-    let only = if shape.ints > 0 { Kind::Int } else { Kind::Float };
-    let mut ints = numbers(Column::Ints)?.into_iter();
-    let mut floats = bits.into_iter();
-    let mut expiries = numbers(Column::Expiries)?.into_iter();
-    let mut units = numbers(Column::Units)?.into_iter();
-    out.reserve(times.len());
-    for (at, &time) in times.iter().enumerate() {
-        let is_apart = matches!(kinds.get(at), Some(&(INT_APART | FLOAT_APART)));
-        let kind = match kinds.get(at) {
-            None => only,
-            Some(&(INT | INT_APART)) => Kind::Int,
-            Some(&(FLOAT | FLOAT_APART)) => Kind::Float,
-            Some(_) => {
-                out.push(PackedPoint::shadow(time));
-                continue;
-            }
-        };
-        let value = if kind == Kind::Int { ints.next().map(i64::cast_unsigned) } else { floats.next() };
-        let expires_at = match shape.expiry {
-            Expiry::Never => NEVER,
-            Expiry::After(ttl) => time + ttl,
-            Expiry::Column { min, max } => {
-                let expiry = match expiries.next() {
-                    Some(NEVER_AFTER) => Some(NEVER),
-                    other => other.and_then(|after| time.checked_add(after)),
-                };
-                expiry.filter(|expiry| (min..=max).contains(expiry)).ok_or(Malformed("an expiry is out of range"))?
-            }
-        };
-        let unit = match shape.unit {
-            UnitOf::All(unit) => unit,
-            UnitOf::Column => {
-                let unit = units.next().and_then(|unit| u32::try_from(unit).ok());
-                unit.ok_or(Malformed("a unit's number is out of range"))?
-            }
-        };
-        let bits = value.ok_or(Malformed("a column is too short"))?;
-        out.push(PackedPoint { time, expires_at, bits, unit, kind, is_apart });
-    }
-    Ok(())
-}
-
-fn check_times(shape: &Shape, times: &[i64]) -> Result<(), Malformed> {
-    let at_ends = times.first() == Some(&shape.first) && times.last() == Some(&shape.last);
-    if at_ends && times.is_sorted_by(|a, b| a < b) {
-        Ok(())
-    } else {
-        Err(Malformed("the times of a chunk are out of order"))
-    }
-}
-
-fn check_kinds(shape: &Shape, kinds: &[i64]) -> Result<(), Malformed> {
-    let number_of = |kind, apart| kinds.iter().filter(|&&each| each == kind || each == apart).count();
-    let numbers = [number_of(INT, INT_APART), number_of(FLOAT, FLOAT_APART)];
-    let is_known = kinds.iter().all(|kind| (INT..=FLOAT_APART).contains(kind));
-    let is_apart = kinds.iter().any(|&kind| kind > SHADOW) == shape.apart;
-    if is_known && is_apart && numbers == [shape.ints as usize, shape.floats as usize] {
-        Ok(())
-    } else {
-        Err(Malformed("the kinds of a chunk's points are not those of its entry"))
     }
 }

@@ -193,9 +193,9 @@ pub(super) fn whole_of(value: f64, e: u8) -> Option<i128> {
 }
 
 pub(super) fn float_of(whole: i128, e: u8) -> Option<f64> {
+    let small = i64::try_from(whole).ok().filter(|_| -WHOLE_MAX < whole && whole < WHOLE_MAX)?;
     #[expect(clippy::cast_precision_loss, reason = "a double holds every whole number up to 2^53")]
-    let float = whole as f64 / POWERS[usize::from(e)];
-    (-WHOLE_MAX < whole && whole < WHOLE_MAX).then_some(float)
+    Some(small as f64 / POWERS[usize::from(e)])
 }
 
 fn put_spread(spread: &Spread<i128, i128>, count: u32, out: &mut Vec<u8>) {

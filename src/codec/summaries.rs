@@ -2,6 +2,7 @@
 //! and what belongs together is stored as distances. The layout is docs/format.md, "Summaries".
 
 mod decimal;
+mod numbers;
 mod part;
 mod read;
 mod sketches;
@@ -9,6 +10,9 @@ mod sketches;
 mod tests;
 mod write;
 
+use std::ops::Range;
+
+use crate::codec::held::Held;
 use crate::codec::varint::{self, Reader};
 use crate::codec::{Malformed, floats, ints};
 use crate::model::limits::SUMMARY_RECORDS_MAX;
@@ -148,11 +152,143 @@ pub(crate) fn encode(records: &[Record], resolution: i64, out: &mut Vec<u8>) {
     }
 }
 
+/// The columns of a chunk, decoded.
+#[derive(Debug)]
+pub(crate) struct KeptSummaries {
+    columns: [Held; Column::ALL.len()],
+    exponent: u8,
+    /// Window of each record, counted from the first.
+    places: Held,
+    /// The kind of every record, if all are of one. Then a record's place is the same in all columns, and where values
+    /// start and end is told by itself, not from the record before.
+    only: Option<Tag>,
+    sketches: Vec<Sketch>,
+}
+
+const COUNT_MAX: Malformed = Malformed("a chunk has too many summaries");
+
+impl KeptSummaries {
+    /// The columns of a chunk of so many records, which must take all of the bytes; as small as they may be if they stay
+    /// in memory.
+    pub(crate) fn decode(bytes: &[u8], count: usize, stays: bool) -> Result<Self, Malformed> {
+        if count > SUMMARY_RECORDS_MAX {
+            return Err(COUNT_MAX);
+        }
+        let mut reader = Reader::new(bytes);
+        let there = reader.number()?;
+        let exponent = reader.byte()?;
+        if there >> Column::ALL.len() != 0 || exponent > decimal::EXPONENT_MAX {
+            return Err(Malformed("the form of summaries is unknown"));
+        }
+        let mut columns = Columns::default();
+        let mut lens = [0; Column::ALL.len()];
+        lens[Column::Tags as usize] = count;
+        for column in Column::ALL {
+            let (len, entries) = (lens[column as usize], &mut columns[column as usize]);
+            if there >> column as usize & 1 == 0 {
+                entries.resize(len, 0);
+            } else if len == 0 {
+                return Err(Malformed("a column of summaries has no entries"));
+            } else if column.is_float() {
+                let mut bits = Vec::new();
+                floats::decode(reader.bytes()?, len, &mut bits)?;
+                entries.extend(bits.into_iter().map(u64::cast_signed));
+            } else {
+                ints::decode_from(&mut reader, len, entries)?;
+            }
+            if column == Column::Tags {
+                lens = read::lens(entries)?;
+            }
+        }
+        let sketches = read_sketches(&columns[Column::Tags as usize], &mut reader)?;
+        if !reader.is_empty() {
+            return Err(Malformed("bytes behind summaries"));
+        }
+        let places = read::places(&columns[Column::Gaps as usize], count)?;
+        let only = read::only_tag(&columns);
+        if only.is_some() {
+            read::tell_ends(&mut columns);
+        }
+        let held = |values: Vec<i64>| if stays { Held::of(&values) } else { Held::passing(values) };
+        Ok(Self { columns: columns.map(held), exponent, places: held(places), only, sketches })
+    }
+
+    /// Number of records.
+    pub(crate) fn len(&self) -> usize {
+        self.places.len()
+    }
+
+    /// The place of the last record, counted in windows from the first one; none without records.
+    pub(crate) fn last_place(&self) -> Option<i64> {
+        self.len().checked_sub(1).map(|last| self.places.get(last))
+    }
+
+    /// Memory held, in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        let sketches: usize = self.sketches.iter().map(Sketch::bytes).sum();
+        self.columns.iter().chain([&self.places]).map(Held::bytes).sum::<usize>() + sketches
+    }
+
+    /// Appends the records of the windows between two places, counted from the first one, which starts at `first`. No
+    /// unit has a number above `units`.
+    ///
+    /// # Errors
+    /// If the columns are not those of so many records. Some may have been appended then.
+    pub(crate) fn append(
+        &self,
+        places: Range<i64>,
+        (first, resolution): (i64, i64),
+        units: u32,
+        out: &mut Vec<Record>,
+    ) -> Result<(), Malformed> {
+        let wanted = self.places.count_below(places.start)..self.places.count_below(places.end);
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        // What comes before a record decides where its entries stand, unless all records are alike.
+        let made = if self.only.is_some() { wanted.clone() } else { 0..self.len() };
+        let start = out.len();
+        read::records(self, made.clone(), (first, resolution), units, out)?;
+        self.add_sketches(made.start, &mut out[start..])?;
+        out.truncate(start + wanted.end - made.start);
+        out.drain(start..start + wanted.start - made.start);
+        Ok(())
+    }
+
+    /// Gives records, the first of which is at a position, their sketches.
+    fn add_sketches(&self, position: usize, records: &mut [Record]) -> Result<(), Malformed> {
+        let mut tags = Vec::new();
+        self.columns[Column::Tags as usize].append(0..self.len(), &mut tags, Tag);
+        if self.only.map_or_else(|| tags.iter().all(|tag| !tag.has(Tag::SKETCH)), |tag| !tag.has(Tag::SKETCH)) {
+            return Ok(());
+        }
+        let mut sketches = self.sketches.iter();
+        for (tag, at) in tags.into_iter().zip(0..).filter(|(tag, _)| tag.has(Tag::SKETCH)) {
+            let stored = if tag.has(Tag::SINGLE) { None } else { sketches.next() };
+            let record = usize::checked_sub(at, position).and_then(|at| records.get_mut(at));
+            let Some(Record { summary, .. }) = record else { continue };
+            let sketch = stored.cloned().unwrap_or_else(|| Sketch::of(approximate(summary.first.value)));
+            if sketch.count() != Some(summary.count()) {
+                return Err(Malformed("a sketch is not of the values of its window"));
+            }
+            summary.sketch = Some(Box::new(sketch));
+        }
+        Ok(())
+    }
+}
+
+/// The sketches that are stored: those of records with more than one value.
+fn read_sketches(tags: &[i64], reader: &mut Reader<'_>) -> Result<Vec<Sketch>, Malformed> {
+    let stored = tags.iter().filter(|&&tag| Tag(tag).has(Tag::SKETCH) && !Tag(tag).has(Tag::SINGLE));
+    stored.map(|_| sketches::read(reader)).collect()
+}
+
 /// Appends the `count` records of a chunk whose first window starts at `first`; they must take all of the bytes. No unit
 /// has a number above `units`.
 ///
 /// # Errors
 /// If the bytes are no chunk of so many records. Some may have been appended then.
+#[cfg(test)]
 pub(crate) fn decode(
     bytes: &[u8],
     count: usize,
@@ -161,45 +297,6 @@ pub(crate) fn decode(
     units: u32,
     out: &mut Vec<Record>,
 ) -> Result<(), Malformed> {
-    if count > SUMMARY_RECORDS_MAX {
-        return Err(Malformed("a chunk has too many summaries"));
-    }
-    let mut reader = Reader::new(bytes);
-    let there = reader.number()?;
-    let exponent = reader.byte()?;
-    if there >> Column::ALL.len() != 0 || exponent > decimal::EXPONENT_MAX {
-        return Err(Malformed("the form of summaries is unknown"));
-    }
-    let mut columns = Columns::default();
-    let mut lens = [0; Column::ALL.len()];
-    lens[Column::Tags as usize] = count;
-    for column in Column::ALL {
-        let (len, entries) = (lens[column as usize], &mut columns[column as usize]);
-        if there >> column as usize & 1 == 0 {
-            entries.resize(len, 0);
-        } else if len == 0 {
-            return Err(Malformed("a column of summaries has no entries"));
-        } else if column.is_float() {
-            let mut bits = Vec::new();
-            floats::decode(reader.bytes()?, len, &mut bits)?;
-            entries.extend(bits.into_iter().map(u64::cast_signed));
-        } else {
-            ints::decode_from(&mut reader, len, entries)?;
-        }
-        if column == Column::Tags {
-            lens = read::lens(entries)?;
-        }
-    }
-    let start = out.len();
-    let tags = columns[Column::Tags as usize].clone();
-    read::records(columns, exponent, (first, resolution), units, out)?;
-    for (record, tag) in out[start..].iter_mut().zip(tags).filter(|(_, tag)| Tag(*tag).has(Tag::SKETCH)) {
-        let single = Tag(tag).has(Tag::SINGLE).then(|| Sketch::of(approximate(record.summary.first.value)));
-        let sketch = single.map_or_else(|| sketches::read(&mut reader), Ok)?;
-        if sketch.count() != Some(record.summary.count()) {
-            return Err(Malformed("a sketch is not of the values of its window"));
-        }
-        record.summary.sketch = Some(Box::new(sketch));
-    }
-    if reader.is_empty() { Ok(()) } else { Err(Malformed("bytes behind summaries")) }
+    let kept = KeptSummaries::decode(bytes, count, true)?;
+    kept.append(0..i64::MAX, (first, resolution), units, out)
 }

@@ -7,6 +7,7 @@ use std::vec::IntoIter;
 
 use crate::engine::shelf::Slot;
 use crate::error::{Error, Result};
+use crate::model::columns::Columns;
 use crate::model::durability::Sequence;
 use crate::model::packed::{NEVER, PackedPoint, Units};
 use crate::model::segment::{Deletion, Role};
@@ -85,7 +86,10 @@ impl Filter {
 impl Source {
     /// Points in memory, with the last deletion that was carried out among them.
     pub(super) fn memory(mut points: Vec<PackedPoint>, erased: Sequence, units: Arc<Units>, filter: Filter) -> Self {
-        points.retain(|point| filter.takes(erased, point.time));
+        let ends = [points.first(), points.last()].map(|end| end.is_none_or(|end| filter.takes(erased, end.time)));
+        if ends != [true; 2] || !filter.deletions.is_empty() || !filter.unread.is_empty() {
+            points.retain(|point| filter.takes(erased, point.time));
+        }
         Self {
             place: Place::Memory(units),
             erased,
@@ -149,11 +153,19 @@ impl Source {
 
     fn decode(&self, chunk: &Chunk) -> Decoded<IntoIter<PackedPoint>> {
         let Place::Segment(slot) = &self.place else { unreachable!("only segments have chunks") };
-        let mut points = Vec::with_capacity(chunk.count() as usize);
-        let read = slot.file().and_then(|file| file.read(chunk, &mut points).map_err(|error| slot.note(&error)));
+        let Filter { times, deletions, now, unread } = &self.filter;
+        let mut points = Vec::new();
+        let read = slot.file().and_then(|file| {
+            // Who asks for what is visible may ask again; a job comes but once.
+            let read = match now {
+                Some(_) => file.read_between(chunk, *times, &mut points),
+                None => file.read(chunk, &mut points),
+            };
+            read.map_err(|error| slot.note(&error))
+        });
         read.map_err(|error| Unread(error, (chunk.first(), chunk.last())))?;
-        let Filter { times: (first, last), deletions, unread, .. } = &self.filter;
-        if chunk.first() < *first || *last < chunk.last() || !deletions.is_empty() || !unread.is_empty() {
+        let is_within = now.is_some() || times.0 <= chunk.first() && chunk.last() <= times.1;
+        if !is_within || !deletions.is_empty() || !unread.is_empty() {
             points.retain(|point| self.filter.takes(self.erased, point.time));
         }
         Ok(points.into_iter())
@@ -237,6 +249,31 @@ impl Cursor {
             }
             return self.take(time, Source::first_bound, Source::next).map(Ok);
         }
+    }
+
+    /// All that stands in front of its source and before all others, if the last point came out of it and what is
+    /// decoded of it ends there.
+    pub(super) fn take_run(&mut self) -> Option<(IntoIter<PackedPoint>, usize)> {
+        let (source, end) = self.lead?;
+        let front = &mut self.sources[source].front;
+        let is_before = front.as_slice().last().is_some_and(|point| point.time < end);
+        is_before.then(|| (std::mem::take(front), source))
+    }
+
+    /// Appends times and values of the chunk that comes next, if it stands alone in its times and all of it is visible at
+    /// a moment. After an error its points are left out.
+    pub(super) fn append_chunk(&mut self, now: Timestamp, out: &mut Columns) -> Option<Result<()>> {
+        let ((number, _), end) = two_least(self.sources.iter().map(Source::first_bound))?;
+        let source = &mut self.sources[number];
+        let is_whole = source.filter.deletions.is_empty() && source.filter.unread.is_empty();
+        let is_next = is_whole && source.front.as_slice().is_empty();
+        let chunk = source.chunks.front().filter(|chunk| is_next && chunk.last() < end && chunk.is_plain(now))?.clone();
+        source.chunks.pop_front();
+        let Place::Segment(slot) = &source.place else { unreachable!("only segments have chunks") };
+        let times = source.filter.times;
+        let read = slot.file().and_then(|file| file.read_values(&chunk, times, out).map_err(|error| slot.note(&error)));
+        // Where it stood nothing else does, so that nothing has to be hidden.
+        Some(read)
     }
 
     /// The last point and its source, coming from behind.

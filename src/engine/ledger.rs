@@ -118,8 +118,9 @@ impl Engine {
 
     fn open_new(&self, add: &[SegmentMeta]) -> Result<Vec<Arc<Slot>>> {
         let folder = self.dir.join(layout::SEGMENTS);
+        let cache = self.view.read().shelf.cache().clone();
         let open = |meta: &SegmentMeta| {
-            let slot = Slot::open(&self.disk, &folder, self.format.lineage, *meta)?;
+            let slot = Slot::open(&self.disk, &folder, self.format.lineage, *meta, &cache)?;
             slot.file().map(|_| ())?;
             Ok(slot)
         };

@@ -1,6 +1,7 @@
 //! Reading: what is visible now, by the clock read once for each question.
 
 use std::sync::Arc;
+use std::vec::IntoIter;
 
 use crate::engine::Engine;
 use crate::engine::cursor::{Cursor, Filter, Source};
@@ -8,8 +9,9 @@ use crate::engine::shelf::{Shelf, Slot};
 use crate::engine::view::View;
 use crate::error::{Error, Result};
 use crate::head::Head;
-use crate::model::packed::PackedPoint;
-use crate::model::point::Point;
+use crate::model::columns::Columns;
+use crate::model::packed::{Kind, PackedPoint};
+use crate::model::point::{Point, Unit};
 use crate::model::segment::Role;
 use crate::model::selector::Selector;
 use crate::model::series::{SeriesId, SeriesKey};
@@ -19,6 +21,9 @@ use crate::model::time::{TimeRange, Timestamp};
 #[derive(Debug)]
 pub(crate) struct Reading {
     cursor: Cursor,
+    /// Points before all that the cursor has, and their source.
+    run: IntoIter<PackedPoint>,
+    run_source: usize,
     now: Timestamp,
     is_strict: bool,
     /// What could not be read.
@@ -39,8 +44,17 @@ impl Engine {
         let is_strict = self.settings.strict;
         match missing.first() {
             Some(error) if is_strict => Err(error.clone()),
-            _ => Ok(Reading { cursor: Cursor::new(sources), now, is_strict, missing }),
+            _ => Ok(Reading::new(sources, now, is_strict, missing)),
         }
+    }
+
+    /// Times and values of a series in a range, in place of what was there.
+    pub(crate) fn read_into(&self, series: &SeriesKey, range: TimeRange, out: &mut Columns) -> Result<()> {
+        out.clear();
+        let mut reading = self.points(series, range)?;
+        reading.append_to(out)?;
+        out.missing = reading.into_missing();
+        Ok(())
     }
 
     /// The names of the selected series, in key order.
@@ -97,6 +111,10 @@ impl Places {
 }
 
 impl Reading {
+    fn new(sources: Vec<Source>, now: Timestamp, is_strict: bool, missing: Vec<Error>) -> Self {
+        Self { cursor: Cursor::new(sources), run: Vec::new().into_iter(), run_source: 0, now, is_strict, missing }
+    }
+
     fn see(&mut self, next: Result<(PackedPoint, usize)>) -> Option<Result<Point>> {
         match next {
             Ok((point, source)) if point.is_visible_at(self.now) => point.unpack(self.cursor.units(source)).map(Ok),
@@ -109,6 +127,61 @@ impl Reading {
         }
     }
 
+    /// The unit of this number, plus one, in the table of the run.
+    fn unit_of_run(&self, unit: u32) -> Option<Unit> {
+        unit.checked_sub(1).map(|number| self.cursor.units(self.run_source).get(number).clone())
+    }
+
+    /// Takes the next run, or the next point where none stands alone.
+    fn next_beyond(&mut self) -> Option<Result<Point>> {
+        loop {
+            if let Some((run, source)) = self.cursor.take_run() {
+                (self.run, self.run_source) = (run, source);
+                return self.next();
+            }
+            let next = self.cursor.next()?;
+            if let Some(seen) = self.see(next) {
+                return Some(seen);
+            }
+        }
+    }
+
+    /// Appends times and values of all that is left.
+    pub(crate) fn append_to(&mut self, out: &mut Columns) -> Result<()> {
+        let now = self.now;
+        let is_seen = |point: &&PackedPoint| point.is_visible_at(now) && point.kind != Kind::Shadow;
+        loop {
+            match self.cursor.append_chunk(now, out) {
+                Some(Ok(())) => continue,
+                Some(Err(error)) if self.is_strict => return Err(error),
+                Some(Err(error)) => {
+                    self.missing.push(error);
+                    continue;
+                }
+                None => {}
+            }
+            let Some(next) = self.cursor.next() else { return Ok(()) };
+            if let Some(point) = self.see(next).transpose()? {
+                out.times.push(point.time);
+                out.values.push(point.value);
+            }
+            let Some((run, _)) = self.cursor.take_run() else { continue };
+            let run = run.as_slice();
+            if run.iter().all(|point| is_seen(&point)) {
+                out.times.extend(run.iter().map(|point| Timestamp::from_millis(point.time)));
+                out.values.extend(run.iter().map(PackedPoint::value));
+            } else {
+                out.times.extend(run.iter().filter(is_seen).map(|point| Timestamp::from_millis(point.time)));
+                out.values.extend(run.iter().filter(is_seen).map(PackedPoint::value));
+            }
+        }
+    }
+
+    /// What could not be read, when nothing more is asked for.
+    pub(crate) fn into_missing(self) -> Vec<Error> {
+        self.missing
+    }
+
     /// What could not be read so far; the points beside it were given.
     pub(crate) fn missing(&self) -> &[Error] {
         &self.missing
@@ -118,12 +191,14 @@ impl Reading {
 impl Iterator for Reading {
     type Item = Result<Point>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            let next = self.cursor.next()?;
-            if let Some(seen) = self.see(next) {
-                return Some(seen);
-            }
+        let now = self.now;
+        // Made in place: most points have no unit and come out of a run.
+        match self.run.find(|point| point.is_visible_at(now) && point.kind != Kind::Shadow) {
+            Some(point) if point.unit == 0 => Some(Ok(point.with_unit(None))),
+            Some(point) => Some(Ok(point.with_unit(self.unit_of_run(point.unit)))),
+            None => self.next_beyond(),
         }
     }
 }
@@ -131,7 +206,9 @@ impl Iterator for Reading {
 impl DoubleEndedIterator for Reading {
     fn next_back(&mut self) -> Option<Self::Item> {
         loop {
-            let next = self.cursor.next_back()?;
+            // What the cursor has stands behind the run.
+            let behind = self.cursor.next_back();
+            let next = behind.or_else(|| self.run.next_back().map(|point| Ok((point, self.run_source))))?;
             if let Some(seen) = self.see(next) {
                 return Some(seen);
             }

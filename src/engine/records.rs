@@ -35,18 +35,16 @@ fn records_of(slot: &Arc<Slot>, id: SeriesId, times: (i64, i64), units: &mut Uni
     }
     let mut read = || {
         let file = slot.file()?;
-        let mut records = Vec::new();
+        let mut records: Vec<Record> = Vec::new();
         for chunk in file.summary_chunks(id, first, last)? {
-            file.read_summaries(&chunk, &mut records)?;
+            file.read_summaries_between(&chunk, times, &mut records)?;
         }
         for record in &mut records {
             record.summary.unit = units.adopt(meta.number, record.summary.unit, file.units());
         }
         Ok(records)
     };
-    let mut records: Vec<Record> = read().map_err(|error| slot.note(&error))?;
-    records.retain(|record| first <= record.start && record.start <= last);
-    Ok(records)
+    read().map_err(|error| slot.note(&error))
 }
 
 /// Two lists of records, ascending, as one.

@@ -8,10 +8,11 @@ use std::sync::{Arc, OnceLock};
 use crate::env::disk::Disk;
 use crate::error::{Error, ErrorKind};
 use crate::manifest::Version;
+use crate::model::limits::READ_CACHE_BYTES_MAX;
 use crate::model::segment::{Partition, Role, SegmentMeta};
 use crate::model::series::SeriesId;
 use crate::model::time::TimeRange;
-use crate::segment::Segment;
+use crate::segment::{Cache, Segment};
 
 /// All segments of a version, in order of their numbers.
 #[derive(Debug)]
@@ -20,6 +21,10 @@ pub(super) struct Shelf {
     slots: Vec<Arc<Slot>>,
     /// Those of summaries, in the order in which they were written.
     summaries: BTreeMap<Partition, Vec<Arc<Slot>>>,
+    /// Those of points, the one that ends last in front.
+    ending_last: Vec<Arc<Slot>>,
+    /// What was read from them.
+    cache: Arc<Cache>,
 }
 
 /// One segment: what is known of it, and its file unless that cannot be read.
@@ -42,12 +47,13 @@ impl Shelf {
         lineage: [u8; 16],
         version: Arc<Version>,
     ) -> Result<Self, Error> {
-        let slots = version.segments.iter().map(|meta| Slot::open(disk, folder, lineage, *meta));
+        let cache = Arc::new(Cache::new(READ_CACHE_BYTES_MAX));
+        let slots = version.segments.iter().map(|meta| Slot::open(disk, folder, lineage, *meta, &cache));
         let slots = slots.collect::<Result<_, _>>()?;
-        Ok(Self::of(version, slots))
+        Ok(Self::of(version, slots, cache))
     }
 
-    fn of(version: Arc<Version>, slots: Vec<Arc<Slot>>) -> Self {
+    fn of(version: Arc<Version>, slots: Vec<Arc<Slot>>, cache: Arc<Cache>) -> Self {
         let mut summaries: BTreeMap<Partition, Vec<Arc<Slot>>> = BTreeMap::new();
         for slot in slots.iter().filter(|slot| !slot.meta.holds_points()) {
             summaries.entry(slot.meta.partition).or_default().push(slot.clone());
@@ -55,7 +61,9 @@ impl Shelf {
         for slots in summaries.values_mut() {
             slots.sort_by_key(|slot| slot.meta.newest);
         }
-        Self { version, slots, summaries }
+        let mut ending_last: Vec<_> = slots.iter().filter(|slot| slot.meta.holds_points()).cloned().collect();
+        ending_last.sort_by_key(|slot| Reverse(slot.meta.times.1));
+        Self { version, slots, summaries, ending_last, cache }
     }
 
     /// The shelf of a later version, with the segments that are new to it.
@@ -65,7 +73,12 @@ impl Shelf {
         let slots =
             version.segments.iter().map(|meta| known.remove(&meta.number).expect("a version lists what is there"));
         let slots = slots.collect();
-        Self::of(version, slots)
+        Self::of(version, slots, self.cache.clone())
+    }
+
+    /// What was read from its segments.
+    pub(super) fn cache(&self) -> &Arc<Cache> {
+        &self.cache
     }
 
     pub(super) fn slots(&self) -> &[Arc<Slot>] {
@@ -78,6 +91,11 @@ impl Shelf {
         let mut slots: Vec<_> = self.slots.iter().filter(may_hold).collect();
         slots.sort_by_key(|slot| (slot.meta.role != Role::Override, Reverse(slot.meta.newest)));
         slots
+    }
+
+    /// Those that hold points, the one that ends last first.
+    pub(super) fn ending_last(&self) -> &[Arc<Slot>] {
+        &self.ending_last
     }
 
     /// The summaries of a partition, what was written first first.
@@ -104,10 +122,11 @@ impl Slot {
         folder: &Path,
         lineage: [u8; 16],
         meta: SegmentMeta,
+        cache: &Arc<Cache>,
     ) -> Result<Arc<Self>, Error> {
         let slot = Self { meta, file: None, damage: OnceLock::new() };
         Ok(Arc::new(match Segment::open(disk.clone(), folder, lineage, meta) {
-            Ok(file) => Self { file: Some(Arc::new(file)), ..slot },
+            Ok(file) => Self { file: Some(Arc::new(file.with_cache(cache))), ..slot },
             Err(error) if error.kind() == ErrorKind::NoSpace => return Err(error),
             Err(error) => {
                 slot.note(&error);

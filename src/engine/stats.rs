@@ -49,6 +49,12 @@ pub struct Stats {
     pub pinned_bytes: u64,
     /// Bytes of segments that cannot be read.
     pub damaged_bytes: u64,
+    /// Memory of what was read from segments and is kept for the next question, in bytes.
+    pub cache_bytes: u64,
+    /// How often a part of a segment was found there since the database was opened.
+    pub cache_hits: u64,
+    /// How often a part had to be read from its file.
+    pub cache_misses: u64,
     /// Deletions that are not carried out everywhere yet.
     pub deletions: u64,
     /// Whether nothing is destroyed for the moment, because the clock has jumped forward.
@@ -88,6 +94,7 @@ impl Engine {
         let damaged = view.shelf.slots().iter().filter(|slot| slot.damage().is_some());
         let count = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
         let frozen = view.frozen.iter().map(|frozen| frozen.head.len()).sum::<usize>();
+        let cache = view.shelf.cache().counts();
         Stats {
             series: view.catalog.len() as u64,
             resting_series: (view.catalog.len() - view.catalog.active_len()) as u64,
@@ -106,6 +113,9 @@ impl Engine {
             shadow_bytes: shadows.map(|meta| meta.bytes).sum(),
             pinned_bytes,
             damaged_bytes: damaged.map(|slot| slot.meta.bytes).sum(),
+            cache_bytes: cache.bytes,
+            cache_hits: cache.hits,
+            cache_misses: cache.misses,
             deletions: view.deletions.len() as u64,
             deletion_suspended: self.guard.is_suspended(),
             horizon: self.guard.horizon(),

@@ -76,6 +76,10 @@ impl Deletions {
         self.len
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
     /// All of them in the order in which they were asked for.
     pub(super) fn list(&self) -> Vec<Deletion> {
         let mut list: Vec<Deletion> = self.by_series.values().flat_map(|of| of.iter().copied()).collect();

@@ -81,12 +81,19 @@ impl Engine {
         for slot in asked.shelf.slots().iter().filter(|slot| slot.meta.may_hold(id, range)) {
             partitions.insert(slot.meta.partition);
         }
-        let day = |chain: &Chain| Partition::of(chain.point.time, days);
         for (head, erased) in heads {
-            let chains: Vec<Chain> = head.chains(id, range).collect();
+            let mut chains: Vec<Chain> = Vec::new();
+            // Each chain in turn, and not a loop, as they come from several places.
+            head.chains(id, range).for_each(|chain| chains.push(chain));
             let number = RECENT + asked.heads.len() as u64;
             let recent = Recent { chains, erased, units: head.units().clone(), number };
-            partitions.extend(recent.chains.chunk_by(|one, next| day(one) == day(next)).map(|chains| day(&chains[0])));
+            let mut rest = &recent.chains[..];
+            while let Some(chain) = rest.first() {
+                let partition = Partition::of(chain.point.time, days);
+                let end = Partition(partition.0 + 1).start(days);
+                rest = &rest[rest.partition_point(|chain| chain.point.time < end)..];
+                partitions.insert(partition);
+            }
             asked.heads.push(recent);
         }
         for &partition in &partitions {
@@ -320,7 +327,7 @@ pub(super) fn period_millis(period: Duration) -> Result<i64> {
 }
 
 /// A range that begins and ends where windows do; none if it is empty.
-fn aligned(range: TimeRange, length: i64) -> Option<TimeRange> {
+pub(super) fn aligned(range: TimeRange, length: i64) -> Option<TimeRange> {
     let first = range.start().max(Timestamp::MIN).as_millis();
     let behind = |time| floor(time, length).saturating_add(length);
     let last = range.end().as_millis().min(behind(Timestamp::MAX.as_millis())).saturating_sub(1);

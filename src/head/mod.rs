@@ -277,6 +277,11 @@ impl Head {
         }
     }
 
+    /// The newest point of a series, dead or alive.
+    pub(crate) fn newest(&self, series: SeriesId) -> Option<PackedPoint> {
+        self.runs.get(&series).and_then(Run::newest).copied()
+    }
+
     /// Whether there is a point of this series, or one that counts in its windows.
     pub(crate) fn holds(&self, series: SeriesId) -> bool {
         self.runs.contains_key(&series) || self.departed.contains_key(&series)

@@ -66,6 +66,10 @@ pub const FROZEN_HEADS_MAX: usize = 2;
 /// the descriptors that a process usually has.
 pub const OPEN_SEGMENTS_MAX: usize = 512;
 
+/// Most memory for what was read from segments and may be asked for again, in bytes, for each volume: all columns of
+/// some 30 million small numbers, or the directory of 80,000 chunks.
+pub const READ_CACHE_BYTES_MAX: usize = 32 << 20;
+
 /// Longest time a writer waits for a flush to make room before it is refused with `Overloaded`.
 pub const STALL_MAX: Duration = Duration::from_secs(5);
 

@@ -3,6 +3,7 @@
 
 pub(crate) mod aggregate;
 pub(crate) mod batch;
+pub(crate) mod columns;
 pub(crate) mod durability;
 pub mod limits;
 pub(crate) mod packed;

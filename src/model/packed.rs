@@ -70,6 +70,7 @@ impl PackedPoint {
     }
 
     /// Whether it can be read at the moment `now`.
+    #[inline]
     pub(crate) fn is_visible_at(&self, now: Timestamp) -> bool {
         self.expires_at == NEVER || now.as_millis() < self.expires_at
     }
@@ -79,19 +80,30 @@ impl PackedPoint {
         self.kind == Kind::Float && !f64::from_bits(self.bits).is_finite()
     }
 
+    /// The value; 0 of a shadow.
+    #[inline]
+    pub(crate) fn value(&self) -> Value {
+        match self.kind {
+            Kind::Int | Kind::Shadow => Value::Int(self.bits.cast_signed()),
+            Kind::Float => Value::Float(f64::from_bits(self.bits)),
+        }
+    }
+
     /// The point itself; a shadow has none.
     pub(crate) fn unpack(&self, units: &Units) -> Option<Point> {
-        let value = match self.kind {
-            Kind::Int => Value::Int(self.bits.cast_signed()),
-            Kind::Float => Value::Float(f64::from_bits(self.bits)),
-            Kind::Shadow => return None,
-        };
-        Some(Point {
+        let unit = self.unit.checked_sub(1).map(|number| units.get(number).clone());
+        (self.kind != Kind::Shadow).then(|| self.with_unit(unit))
+    }
+
+    /// The point itself, which is no shadow, with its unit.
+    #[inline]
+    pub(crate) fn with_unit(&self, unit: Option<Unit>) -> Point {
+        Point {
             time: Timestamp::from_millis(self.time),
-            value,
+            value: self.value(),
             expires_at: (self.expires_at != NEVER).then(|| Timestamp::from_millis(self.expires_at)),
-            unit: self.unit.checked_sub(1).map(|number| units.get(number).clone()),
-        })
+            unit,
+        }
     }
 }
 

@@ -22,6 +22,11 @@ pub(crate) struct Sketch {
 }
 
 impl Sketch {
+    /// Memory held, in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        size_of::<Self>() + self.buckets.capacity() * size_of::<(i32, u64)>()
+    }
+
     /// Of one value.
     pub(crate) fn of(value: f64) -> Self {
         Self { buckets: vec![(number_of(value), 1)] }

@@ -168,9 +168,7 @@ impl Summary {
     }
 
     pub(crate) fn average(&self) -> f64 {
-        let (sum, count) = (self.wide_sum(), self.count());
-        // One value is its own average, to the sign of zero.
-        if count == 1 { sum.value() } else { sum.divided_by(wide::double(count)).value() }
+        average_of(self.wide_sum(), self.count())
     }
 
     /// The population variance; exactly 0 for one value, and never negative.
@@ -218,6 +216,12 @@ impl Record {
             self.summary.absorb(&newer.summary);
         }
     }
+}
+
+/// The mean of so many values with this sum.
+pub(crate) fn average_of(sum: Dd, count: u64) -> f64 {
+    // One value is its own average, to the sign of zero.
+    if count == 1 { sum.value() } else { sum.quotient(wide::double(count)) }
 }
 
 /// The finite value of a point, if it has one, and its time.

@@ -17,6 +17,28 @@ pub struct Windows {
     pub(crate) missing: Vec<Error>,
 }
 
+/// One number for each window, in order of time. See [`Db::values`](crate::Db::values).
+#[derive(Clone, Debug, Default)]
+pub struct Values {
+    pub(crate) list: Vec<(Timestamp, Number)>,
+    pub(crate) missing: Vec<Error>,
+}
+
+impl Values {
+    /// What could not be read: windows near it may lack points.
+    pub fn missing(&self) -> &[Error] {
+        &self.missing
+    }
+}
+
+impl std::ops::Deref for Values {
+    type Target = [(Timestamp, Number)];
+
+    fn deref(&self) -> &[(Timestamp, Number)] {
+        &self.list
+    }
+}
+
 /// What a window is condensed to.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
@@ -163,7 +185,7 @@ fn fill_gap(
 }
 
 impl Window {
-    fn number(&self, function: Function) -> Number {
+    pub(crate) fn number(&self, function: Function) -> Number {
         match function {
             Function::Average => Number::Float(self.average()),
             Function::Min => self.min().into(),

@@ -1,5 +1,7 @@
 //! The bytes of a chunk of points' entry in the directory, relative to the one before it in its page.
 
+use std::sync::Arc;
+
 use crate::codec::Malformed;
 use crate::codec::points::{Column, Expiry, Shape, UnitOf};
 use crate::codec::stats::Stats;
@@ -7,6 +9,7 @@ use crate::codec::varint;
 use crate::model::limits::DIRECTORY_PAGE_BYTES_MAX;
 use crate::model::packed::NEVER;
 use crate::model::series::SeriesId;
+use crate::segment::cache::Item;
 use crate::segment::chunk::Chunk;
 use crate::segment::page::{Entry, PageReader, put_tag};
 use crate::segment::place::{Blocks, PLACE_EMPTY, PLACE_OTHER, Place};
@@ -203,6 +206,14 @@ impl Entry for Chunk {
 
     fn places(&self) -> &[Place] {
         &self.places
+    }
+
+    fn keep(entries: &Arc<[Self]>) -> Item {
+        Item::Points(entries.clone())
+    }
+
+    fn kept(item: Item) -> Option<Arc<[Self]>> {
+        if let Item::Points(entries) = item { Some(entries) } else { None }
     }
 }
 

@@ -3,12 +3,14 @@
 //! checks it. Knows no other segment, and not which of them are true. Format: docs/format.md, "Segment".
 
 mod blocks;
+mod cache;
 mod chunk;
 mod cut;
 mod entry;
 mod file;
 mod format;
 mod frame;
+mod last;
 mod page;
 mod place;
 mod reader;
@@ -20,8 +22,10 @@ mod tests;
 mod verify;
 mod writer;
 
+pub(crate) use cache::Cache;
 pub(crate) use chunk::Chunk;
 pub(crate) use frame::Facts;
+pub(crate) use last::LastPoints;
 pub(crate) use reader::Segment;
 pub(crate) use summary::SummaryChunk;
 pub(crate) use summary_writer::SummaryWriter;

@@ -1,9 +1,12 @@
 //! The directory: pages of entries, one for each chunk, whatever the chunks are of. Everything relative starts anew in
 //! each page. What an entry says is its own affair.
 
+use std::sync::Arc;
+
 use crate::codec::Malformed;
 use crate::codec::varint::{self, Reader};
 use crate::model::series::SeriesId;
+use crate::segment::cache::Item;
 use crate::segment::format::{CHECKSUM_BYTES, Page};
 use crate::segment::place::{Blocks, Place};
 
@@ -12,7 +15,7 @@ const SERIES_NEXT: u8 = 1 << 6;
 const SERIES_OTHER: u8 = 2 << 6;
 
 /// What a directory lists: a chunk of points, or of summaries.
-pub(super) trait Entry: Sized {
+pub(super) trait Entry: Clone {
     /// A page of the directory is closed once it is this long: all of it is read to find one chunk.
     const PAGE_BYTES: usize;
 
@@ -41,6 +44,10 @@ pub(super) trait Entry: Sized {
 
     /// Where its bytes are.
     fn places(&self) -> &[Place];
+
+    /// A page of them for the cache, and back.
+    fn keep(entries: &Arc<[Self]>) -> Item;
+    fn kept(item: Item) -> Option<Arc<[Self]>>;
 }
 
 /// Appends an entry's tag and, if need be, its series. `tag` has the low 6 bits.

@@ -5,15 +5,17 @@ use std::borrow::Cow;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::codec::points::{self, Columns};
+use crate::codec::points::{self, Column, Decoded, Kept};
 use crate::codec::varint::Reader;
 use crate::codec::{Malformed, names};
 use crate::env::disk::Disk;
 use crate::error::{Error, Result};
+use crate::model::columns::Columns;
 use crate::model::limits::NAMES_PAGE_BYTES_MAX;
 use crate::model::packed::{PackedPoint, Units};
 use crate::model::segment::{Role, SegmentMeta};
 use crate::model::series::{SeriesId, SeriesKey};
+use crate::segment::cache::{Cache, Item, Key};
 use crate::segment::chunk::Chunk;
 use crate::segment::file::{Frame, SegmentFile};
 use crate::segment::format::{CHECKSUM_BYTES, NAMES_HEAD_BYTES};
@@ -24,14 +26,27 @@ use crate::segment::place::{Blocks, Place};
 pub(crate) struct Segment {
     pub(super) file: SegmentFile,
     pub(super) frame: Frame,
+    /// Where what was read stays, and this segment's number there.
+    cache: Option<(Arc<Cache>, u64)>,
 }
+
+/// What a directory page is in the cache; columns of points are what their numbers say.
+const PAGE: u8 = u8::MAX;
+/// What a chunk of summaries is.
+pub(super) const RECORDS: u8 = u8::MAX - 1;
 
 impl Segment {
     /// Opens the segment that `meta` describes in the folder of segments.
     pub(crate) fn open(disk: Arc<dyn Disk>, folder: &Path, lineage: [u8; 16], meta: SegmentMeta) -> Result<Self> {
         let file = SegmentFile::new(disk, folder, lineage, meta);
         let frame = file.read_frame()?;
-        Ok(Self { file, frame })
+        Ok(Self { file, frame, cache: None })
+    }
+
+    /// The same segment, which keeps what is read for questions.
+    pub(crate) fn with_cache(mut self, cache: &Arc<Cache>) -> Self {
+        self.cache = Some((cache.clone(), cache.admit()));
+        self
     }
 
     pub(crate) fn meta(&self) -> &SegmentMeta {
@@ -55,18 +70,71 @@ impl Segment {
         Directory::new(self)
     }
 
-    /// Appends the points of a chunk of this segment; none after an error.
+    /// Appends the points of a chunk of this segment, read from the file; none after an error.
     pub(crate) fn read(&self, chunk: &Chunk, out: &mut Vec<PackedPoint>) -> Result<()> {
-        let mut columns = Columns::default();
-        for (bytes, place) in columns.iter_mut().zip(&chunk.places) {
-            *bytes = self.bytes_at(place)?.into_owned();
-        }
+        self.append(chunk, (i64::MIN, i64::MAX), false, out)
+    }
+
+    /// The same of those between two times, both included, for who may ask again: what is decoded stays in memory.
+    pub(crate) fn read_between(&self, chunk: &Chunk, times: (i64, i64), out: &mut Vec<PackedPoint>) -> Result<()> {
+        self.append(chunk, times, true, out)
+    }
+
+    /// Appends times and values of a plain chunk's points between two times, both included; none after an error.
+    pub(crate) fn read_values(&self, chunk: &Chunk, times: (i64, i64), out: &mut Columns) -> Result<()> {
+        // Units and expiries are not asked for.
+        let columns = self.columns(chunk, &[Column::Times, Column::Ints, Column::Floats], true)?;
         let start = out.len();
-        let decoded = points::decode(&chunk.shape, &columns, out).and_then(|()| self.check_units(&out[start..]));
-        decoded.map_err(|malformed| {
+        points::append_values(&chunk.shape, &columns, times, out).map_err(|malformed| {
             out.truncate(start);
             self.bad_chunk(chunk, malformed.0)
         })
+    }
+
+    fn columns(&self, chunk: &Chunk, asked: &[Column], stays: bool) -> Result<Decoded> {
+        let mut columns = Decoded::default();
+        for &column in asked {
+            let count = chunk.shape.len_of(column) as usize;
+            if count > 0 {
+                columns[column as usize] = Some(self.column(chunk, column, count, stays)?);
+            }
+        }
+        Ok(columns)
+    }
+
+    fn append(&self, chunk: &Chunk, times: (i64, i64), stays: bool, out: &mut Vec<PackedPoint>) -> Result<()> {
+        let columns = self.columns(chunk, &Column::ALL, stays)?;
+        let start = out.len();
+        let appended = points::append(&chunk.shape, &columns, times, out).and_then(|()| match chunk.shape.unit {
+            points::UnitOf::All(_) => Ok(()),
+            points::UnitOf::Column => self.check_units(&out[start..]),
+        });
+        appended.map_err(|malformed| {
+            out.truncate(start);
+            self.bad_chunk(chunk, malformed.0)
+        })
+    }
+
+    fn column(&self, chunk: &Chunk, column: Column, count: usize, stays: bool) -> Result<Arc<Kept>> {
+        let place = &chunk.places[column as usize];
+        let cache = if stays { self.cached(place, column as u8) } else { None };
+        if let Some(Item::Column(kept)) = cache.and_then(|(cache, key)| cache.get(key))
+            && kept.len() == count
+        {
+            return Ok(kept);
+        }
+        let kept = Kept::decode(column, &self.bytes_at(place)?, count, cache.is_some());
+        let kept = Arc::new(kept.map_err(|malformed| self.bad_chunk(chunk, malformed.0))?);
+        if let Some((cache, key)) = cache {
+            cache.put(key, Item::Column(kept.clone()), kept.bytes());
+        }
+        Ok(kept)
+    }
+
+    /// Where what a block says stays, if anything does.
+    pub(super) fn cached(&self, place: &Place, what: u8) -> Option<(&Cache, Key)> {
+        let Place::Block { offset, .. } = *place else { return None };
+        self.cache.as_ref().map(|(cache, reader)| (&**cache, Key { reader: *reader, offset, what }))
     }
 
     /// The series and their names, in order of ids.
@@ -103,13 +171,25 @@ impl Segment {
             if page.first > (series, last) {
                 break;
             }
-            found.extend(
-                self.read_page::<E>(number)?
-                    .into_iter()
-                    .filter(|entry| entry.series() == series && entry.times().0 <= last && first <= entry.times().1),
-            );
+            let entries = self.page::<E>(number)?;
+            let start = entries.partition_point(|entry| (entry.series(), entry.times().1) < (series, first));
+            let overlap =
+                entries[start..].iter().take_while(|entry| entry.series() == series && entry.times().0 <= last);
+            found.extend(overlap.cloned());
         }
         Ok(found)
+    }
+
+    /// The entries of a page of the directory, from memory if they were read before.
+    pub(super) fn page<E: Entry>(&self, number: usize) -> Result<Arc<[E]>> {
+        let Some((cache, reader)) = &self.cache else { return self.read_page(number).map(Into::into) };
+        let key = Key { reader: *reader, offset: self.frame.pages[number].offset, what: PAGE };
+        if let Some(entries) = cache.get(key).and_then(E::kept) {
+            return Ok(entries);
+        }
+        let entries: Arc<[E]> = self.read_page(number)?.into();
+        cache.put(key, E::keep(&entries), size_of_val(&*entries));
+        Ok(entries)
     }
 
     /// The entries of a page of the directory.
@@ -216,6 +296,14 @@ impl Segment {
         });
         let why = format!("series {} from {}: {why}", entry.series().0, entry.times().0);
         self.file.corrupt(offset.unwrap_or(self.frame.footer.directory), &why)
+    }
+}
+
+impl Drop for Segment {
+    fn drop(&mut self) {
+        if let Some((cache, reader)) = &self.cache {
+            cache.forget(*reader);
+        }
     }
 }
 

@@ -1,11 +1,15 @@
 //! One chunk of summaries, and the bytes of its entry in the directory, relative to the one before it in its page.
 
+use std::ops::Range;
+use std::sync::Arc;
+
 use crate::codec::Malformed;
 use crate::codec::varint;
 use crate::model::limits::SUMMARY_RECORDS_MAX;
 use crate::model::packed::NEVER;
 use crate::model::series::SeriesId;
 use crate::model::summary::Record;
+use crate::segment::cache::Item;
 use crate::segment::page::{Entry, PageReader, put_tag};
 use crate::segment::place::{Blocks, Place};
 
@@ -60,6 +64,14 @@ impl Windows {
     /// End of the last one, in ms.
     fn end(&self) -> i64 {
         self.last + self.resolution
+    }
+
+    /// The places, counted from the first window, of those that start between two times, both included.
+    pub(super) fn places(&self, (from, to): (i64, i64)) -> Range<i64> {
+        // The first place that does not start before a time.
+        let place =
+            |time: i64| time.saturating_sub(self.first).saturating_add(self.resolution - 1).div_euclid(self.resolution);
+        place(from)..place(to.saturating_add(1))
     }
 
     /// How many windows lie between them.
@@ -146,6 +158,14 @@ impl Entry for SummaryChunk {
 
     fn places(&self) -> &[Place] {
         std::slice::from_ref(&self.place)
+    }
+
+    fn keep(entries: &Arc<[Self]>) -> Item {
+        Item::Summaries(entries.clone())
+    }
+
+    fn kept(item: Item) -> Option<Arc<[Self]>> {
+        if let Item::Summaries(entries) = item { Some(entries) } else { None }
     }
 }
 

@@ -1,5 +1,9 @@
 //! Doubles as integers times a power of ten: finding the power, and telling which values it gives back to the bit.
 
+use std::ops::Range;
+
+use crate::codec::held::Held;
+
 /// Largest exponent of ten.
 pub(super) const EXPONENT_MAX: u8 = 18;
 
@@ -27,7 +31,7 @@ const REPEATED_BITS: u32 = 12;
 
 /// How an integer becomes a double: divided by 10^exponent, then rounded to single precision if asked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Decimal {
+pub(crate) struct Decimal {
     pub(super) exponent: u8,
     pub(super) single: bool,
 }
@@ -52,14 +56,20 @@ impl Scaled {
 }
 
 impl Decimal {
-    /// Appends the bits of the doubles that the integers stand for.
-    pub(super) fn append_bits(self, ints: &[i64], out: &mut Vec<u64>) {
+    /// Appends what `each` makes of the doubles that the integers at some positions stand for.
+    pub(crate) fn append_floats<T>(self, ints: &Held, range: Range<usize>, out: &mut Vec<T>, each: impl Fn(f64) -> T) {
         let power = POWERS[usize::from(self.exponent)];
         match (self.exponent, self.single) {
-            (0, false) => out.extend(ints.iter().map(|&int| double(int).to_bits())),
-            (_, false) => out.extend(ints.iter().map(|&int| (double(int) / power).to_bits())),
-            (_, true) => out.extend(ints.iter().map(|&int| round_to_single(double(int) / power).to_bits())),
+            (0, false) => ints.append(range, out, |int| each(double(int))),
+            (_, false) => ints.append(range, out, |int| each(double(int) / power)),
+            (_, true) => ints.append(range, out, |int| each(round_to_single(double(int) / power))),
         }
+    }
+
+    /// The bits of the double that an integer stands for.
+    pub(super) fn bits(self, int: i64) -> u64 {
+        let quotient = double(int) / POWERS[usize::from(self.exponent)];
+        if self.single { round_to_single(quotient).to_bits() } else { quotient.to_bits() }
     }
 
     /// The integer closest to a value, and by how many last places what it gives back misses the value; `None` if the

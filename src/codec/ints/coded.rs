@@ -185,7 +185,7 @@ pub(super) fn decode(reader: &mut Reader<'_>, count: usize, out: &mut Vec<i64>) 
     let words = reader.count(2)?;
     if u64::from(last) < PLAIN {
         // Each token is a distance, and nothing is open.
-        let mut values = [0; PLAIN as usize];
+        let mut values = [0; 1 << PLAIN_BITS];
         values.iter_mut().zip(0..).for_each(|(slot, token)| *slot = varint::unzigzag(token).wrapping_add(center));
         let start = out.len();
         out.resize(start + count, 0);

@@ -14,6 +14,29 @@ fn encoded(points: &[PackedPoint]) -> (Shape, Columns) {
     (shape, columns)
 }
 
+/// All points of a chunk.
+fn decode(shape: &Shape, columns: &Columns, out: &mut Vec<PackedPoint>) -> Result<(), Malformed> {
+    decode_part(shape, columns, (i64::MIN, i64::MAX), true, out)
+}
+
+fn decode_part(
+    shape: &Shape,
+    columns: &Columns,
+    times: (i64, i64),
+    stays: bool,
+    out: &mut Vec<PackedPoint>,
+) -> Result<(), Malformed> {
+    let mut decoded = Decoded::default();
+    for column in Column::ALL {
+        let len = shape.len_of(column) as usize;
+        if len > 0 {
+            let kept = Kept::decode(column, &columns[column as usize], len, stays)?;
+            decoded[column as usize] = Some(kept.into());
+        }
+    }
+    append(shape, &decoded, times, out)
+}
+
 fn point() -> impl Strategy<Value = PackedPoint> {
     let expiry = prop_oneof![Just(NEVER), Just(EXPIRY_MILLIS_MAX), Just(-EXPIRY_MILLIS_MAX), 0_i64..100_000,];
     let kind = prop::sample::select(vec![Kind::Int, Kind::Float, Kind::Shadow]);
@@ -29,14 +52,24 @@ fn times() -> impl Strategy<Value = i64> {
 
 proptest! {
     #[test]
-    fn chunks_come_back_to_the_bit(points in prop::collection::btree_map(times(), point(), 1..60)) {
-        // Goal: lossless for any times, kinds, expiries and units. Method: encode and decode.
+    fn chunks_come_back_to_the_bit(
+        points in prop::collection::btree_map(times(), point(), 1..60),
+        cut: (prop::sample::Index, prop::sample::Index), nudge in -1_i64..2,
+    ) {
+        // Goal: lossless for any times, kinds, expiries and units. Method: encode and decode, all and a part.
         let points: Vec<PackedPoint> = points.into_iter().map(|(time, point)| PackedPoint { time, ..point }).collect();
         let (shape, columns) = encoded(&points);
         prop_assert_eq!(shape.check(), Ok(()));
         let mut out = Vec::new();
         prop_assert_eq!(decode(&shape, &columns, &mut out), Ok(()));
         prop_assert_eq!(&out, &points);
+        let (from, to) = (points[cut.0.index(points.len())].time, points[cut.1.index(points.len())].time);
+        let some: Vec<_> = points.iter().filter(|point| (from + nudge..=to).contains(&point.time)).copied().collect();
+        for stays in [false, true] {
+            out.clear();
+            prop_assert_eq!(decode_part(&shape, &columns, (from + nudge, to), stays, &mut out), Ok(()));
+            prop_assert_eq!(&out, &some);
+        }
         let min = points.iter().map(|point| point.expires_at).min().expect("at least one");
         let max = points.iter().map(|point| point.expires_at).max().expect("at least one");
         prop_assert_eq!(shape.expiries(), (min, max));

@@ -89,7 +89,9 @@ pub(super) fn spread_of(floats: &Floats, rest: u64, exponent: u8) -> Option<i64>
 pub(super) fn unscaled_m2(spread: i64, rest: u64, count: u64, exponent: u8) -> Option<f64> {
     let power = POWERS[usize::from(exponent)];
     let times_count = i128::from(spread) * i128::from(count) - i128::from(rest);
-    #[expect(clippy::cast_precision_loss, reason = "one rounding is meant")]
-    let m2 = times_count as f64 / count as f64 / (power * power);
+    #[expect(clippy::cast_precision_loss, reason = "one rounding is meant, of a number of 64 bits in one instruction")]
+    let product = i64::try_from(times_count).map_or(times_count as f64, |small| small as f64);
+    #[expect(clippy::cast_precision_loss, reason = "no window has 2^53 points")]
+    let m2 = product / count as f64 / (power * power);
     (times_count >= 0).then_some(m2)
 }

@@ -44,6 +44,10 @@ impl Ends {
     /// For values with this count and sum, the least sum of squared distances from the first one.
     pub(super) fn least(self, count: u64, sum: i128) -> Least {
         let distances = sum.wrapping_sub(i128::from(count) * i128::from(self.first));
+        if let Some(square) = i64::try_from(distances).ok().and_then(|small| small.checked_mul(small)) {
+            let square = square.unsigned_abs();
+            return Least { whole: I256::from(square / count), rest: square % count };
+        }
         if let Ok(small) = i64::try_from(distances) {
             let square = u128::from(small.unsigned_abs()) * u128::from(small.unsigned_abs());
             #[expect(clippy::cast_possible_truncation, reason = "less than the count")]

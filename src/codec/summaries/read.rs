@@ -1,11 +1,13 @@
 //! Columns to records. The columns come from outside: whatever they hold, this gives records that everything else can
 //! work with, or an error.
 
+use std::ops::Range;
 use std::vec::IntoIter;
 
 use super::part::{self, Ends};
-use super::{Column, Columns, Tag, decimal};
+use super::{Column, Columns, KeptSummaries, Tag, decimal};
 use crate::codec::Malformed;
+use crate::codec::held::Held;
 use crate::codec::stats::float_of;
 use crate::model::limits::WINDOW_POINTS_MAX;
 use crate::model::point::Value;
@@ -67,31 +69,72 @@ fn check(tag: Tag) -> Result<(), Malformed> {
     if sound && tag.0 & Tag::UNUSED == 0 { Ok(()) } else { Err(BAD_TAG) }
 }
 
+/// The window of each record, counted from the first one.
+pub(super) fn places(gaps: &[i64], count: usize) -> Result<Vec<i64>, Malformed> {
+    let mut place = 0_i64;
+    let mut places = Vec::with_capacity(count);
+    places.extend((count > 0).then_some(0));
+    for gap in gaps {
+        let step = gap.checked_add(1).filter(|&step| step > 0);
+        place = step.and_then(|step| place.checked_add(step)).ok_or(BAD_TIME)?;
+        places.push(place);
+    }
+    Ok(places)
+}
+
+/// The tag of all records, if they share one whose values all start and end as whole numbers of one kind.
+pub(super) fn only_tag(columns: &Columns) -> Option<Tag> {
+    let tags = &columns[Column::Tags as usize];
+    let only = Tag(*tags.first()?);
+    let is_one_kind = only.has(Tag::FIRST_FLOAT) == only.has(Tag::LAST_FLOAT);
+    let is_plain = is_one_kind && !only.has(Tag::SINGLE) && !only.has(Tag::RAW);
+    let has_one_part = only.has(Tag::INTS) != only.has(Tag::FLOATS);
+    (is_plain && has_one_part && tags.iter().all(|&tag| tag == only.0)).then_some(only)
+}
+
+/// Where values start and end, told by itself instead of from the end before it.
+pub(super) fn tell_ends(columns: &mut Columns) {
+    let mut before = 0_i64;
+    let (mut firsts, mut lasts) =
+        (std::mem::take(&mut columns[Column::Firsts as usize]), std::mem::take(&mut columns[Column::Lasts as usize]));
+    for end in firsts.iter_mut().zip(&mut lasts).flat_map(|(first, last)| [first, last]) {
+        before = before.wrapping_add(*end);
+        *end = before;
+    }
+    (columns[Column::Firsts as usize], columns[Column::Lasts as usize]) = (firsts, lasts);
+}
+
 struct Reader {
     columns: [IntoIter<i64>; Column::ALL.len()],
     exponent: u8,
-    /// The last integer and the last decimal of the record before.
-    before: [i64; 2],
+    /// The last integer and the last decimal of the record before; `None` where values are not told from those.
+    before: Option<[i64; 2]>,
 }
 
-/// Appends the records of columns that are as long as [`lens`] says.
+/// Appends the records at some positions: of all, unless all are alike.
 pub(super) fn records(
-    columns: Columns,
-    exponent: u8,
+    kept: &KeptSummaries,
+    range: Range<usize>,
     (first, resolution): (i64, i64),
     units: u32,
     out: &mut Vec<Record>,
 ) -> Result<(), Malformed> {
-    let count = columns[Column::Tags as usize].len();
-    let mut reader = Reader { columns: columns.map(Vec::into_iter), exponent, before: [0; 2] };
-    let mut start = first;
-    out.reserve(count);
-    for at in 0..count {
-        if at > 0 {
-            let gap = reader.next(Column::Gaps)?;
-            let step = gap.checked_add(1).filter(|&step| step > 0).and_then(|step| step.checked_mul(resolution));
-            start = step.and_then(|step| start.checked_add(step)).ok_or(BAD_TIME)?;
-        }
+    let entries = |column: &Held, range: Range<usize>| {
+        let mut entries = Vec::new();
+        column.append(range, &mut entries, |entry| entry);
+        entries.into_iter()
+    };
+    let part = |column: &Held| match kept.only {
+        // Gaps have one entry less, and columns that such records do not have none at all.
+        Some(_) => range.start.min(column.len())..range.end.min(column.len()),
+        None => 0..column.len(),
+    };
+    let columns = kept.columns.each_ref().map(|column| entries(column, part(column)));
+    let before = if kept.only.is_some() { None } else { Some([0; 2]) };
+    let mut reader = Reader { columns, exponent: kept.exponent, before };
+    out.reserve(range.len());
+    for place in entries(&kept.places, range.clone()) {
+        let start = place.checked_mul(resolution).and_then(|millis| first.checked_add(millis)).ok_or(BAD_TIME)?;
         let end = start.checked_add(resolution).ok_or(BAD_TIME)?;
         let tag = Tag(reader.next(Column::Tags)?);
         let unit = u32::try_from(reader.next(Column::Units)?).ok().filter(|&unit| unit <= units);
@@ -153,9 +196,12 @@ impl Reader {
                 values[at] = Value::Float(self.next_finite(raw)?);
                 continue;
             }
-            let whole = self.before[kind].wrapping_add(self.next(plain)?);
+            let told = self.next(plain)?;
+            let whole = self.before.map_or(told, |before| before[kind].wrapping_add(told));
             values[at] = if kind == 1 { Value::Float(self.unscaled(whole)?) } else { Value::Int(whole) };
-            self.before[kind] = whole;
+            if let Some(before) = &mut self.before {
+                before[kind] = whole;
+            }
             ends[kind][at] = Some(whole);
         }
         Ok((values, ends.map(|[first, last]| Ends::of(first, last))))

@@ -1,6 +1,6 @@
 //! What must hold between engine and model, and inside of what is stored.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use crate::engine::explain::Outcome as Explained;
@@ -10,11 +10,13 @@ use crate::engine::model_tests::history::{DIR, History, Outcome, ensure, short};
 use crate::engine::shelf::Slot;
 use crate::env::disk::Disk;
 use crate::env::layout;
+use crate::model::columns::Columns;
 use crate::model::durability::Sequence;
 use crate::model::packed::PackedPoint;
 use crate::model::point::Point;
 use crate::model::segment::{ExpiryClass, Partition, Role};
-use crate::model::series::SeriesId;
+use crate::model::selector::Selector;
+use crate::model::series::{SeriesId, SeriesKey};
 use crate::model::time::{TimeRange, Timestamp};
 
 /// In which order a reading is read.
@@ -37,6 +39,7 @@ impl History {
             let time = self.frame.time(&mut self.dice);
             self.check_explained(series, time)?;
         }
+        self.check_latest()?;
         self.check_windows(false)?;
         self.check_listed()?;
         self.check_told()
@@ -52,6 +55,7 @@ impl History {
                 self.check_explained(series, time)?;
             }
         }
+        self.check_latest()?;
         self.check_windows(true)?;
         self.check_listed()?;
         self.check_told()?;
@@ -83,7 +87,7 @@ impl History {
         ensure(reading.missing().is_empty(), || format!("missing: {}", short(&reading.missing())))?;
         front.extend(back.into_iter().rev());
         if front == expected {
-            return Ok(());
+            return self.check_columns(series, range, &expected);
         }
         let odd = front.iter().find(|point| !expected.contains(point));
         let lost = expected.iter().find(|point| !front.contains(point));
@@ -94,7 +98,32 @@ impl History {
         ))
     }
 
-    /// `latest` and `explain` of one time say what the model says.
+    /// Columns say the same as points one by one.
+    fn check_columns(&self, series: usize, range: TimeRange, expected: &[Point]) -> Outcome {
+        let mut columns = Columns::default();
+        let read = self.engine().read_into(&self.frame.keys[series], range, &mut columns);
+        read.map_err(|error| error.to_string())?;
+        let expected = expected.iter().map(|point| (point.time, point.value));
+        ensure(columns.iter().eq(expected), || format!("series {series} in {range:?} as {columns:?}"))?;
+        ensure(columns.missing().is_empty(), || format!("missing: {:?}", columns.missing()))
+    }
+
+    /// The latest point of each series, one by one and all at once, is what the model says.
+    fn check_latest(&self) -> Outcome {
+        let now = self.now();
+        let newest = |series: usize| self.model.visible(series, TimeRange::ALL, now).pop();
+        let expected = self.frame.keys.iter().enumerate().map(|(series, key)| (key.clone(), newest(series)));
+        let expected: BTreeMap<SeriesKey, Option<Point>> = expected.collect();
+        for (key, newest) in &expected {
+            let latest = self.engine().latest(key).map_err(|error| error.to_string())?;
+            ensure(latest == *newest, || format!("latest of {key}: {latest:?}, not {newest:?}"))?;
+        }
+        let all = self.engine().latest_of(&Selector::all()).map_err(|error| error.to_string())?;
+        let told = expected.into_iter().filter_map(|(key, newest)| Some((key, newest?)));
+        ensure(all.iter().cloned().eq(told), || format!("latest of all: {}", short(&all)))
+    }
+
+    /// What `explain` says of one time fits what the model says.
     fn check_explained(&mut self, series: usize, time: i64) -> Outcome {
         let now = self.now();
         let key = &self.frame.keys[series];

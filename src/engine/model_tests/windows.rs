@@ -13,6 +13,19 @@ use crate::model::segment::Partition;
 use crate::model::summary::Number;
 use crate::model::time::{TimeRange, Timestamp};
 use crate::model::window::Window;
+use crate::model::windows::{Fill, Function};
+
+const FUNCTIONS: [Function; 9] = [
+    Function::Average,
+    Function::Min,
+    Function::Max,
+    Function::Sum,
+    Function::Count,
+    Function::Variance,
+    Function::First,
+    Function::Last,
+    Function::Latest,
+];
 
 /// What a window should say.
 #[derive(Debug)]
@@ -158,6 +171,15 @@ impl History {
             if let Some(why) = expected.differs(window) {
                 return Err(told(format!("at {}: {why}\n  {window:?}\n  {expected:?}", window.start)));
             }
+        }
+        for function in FUNCTIONS {
+            let values = self.engine().values(&self.frame.keys[series], range, length, function);
+            let values = values.map_err(|error| told(error.to_string()))?;
+            // As text, in which a NaN equals itself.
+            let wanted = found.values(function, Fill::None).map_err(|error| told(error.to_string()))?;
+            let values: Vec<_> = values.list.into_iter().map(|(start, number)| (start, Some(number))).collect();
+            let [values, wanted] = [values, wanted].map(|list| format!("{list:?}"));
+            ensure(values == wanted, || told(format!("{function:?}: {values}, not {wanted}")))?;
         }
         let bound = found.iter().filter(|window| window.is_bound()).count();
         let raw = found.iter().filter(|window| window.is_raw).count();

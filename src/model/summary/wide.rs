@@ -24,6 +24,13 @@ impl Dd {
 
     /// An integer, exact up to 2^106 and to as many bits beyond.
     pub(crate) fn of_int(int: i128) -> Self {
+        const EXACT: i64 = 1 << 53;
+        if let Ok(small) = i64::try_from(int)
+            && (-EXACT..=EXACT).contains(&small)
+        {
+            #[expect(clippy::cast_precision_loss, reason = "a double holds every whole number up to 2^53")]
+            return Self::of(small as f64);
+        }
         #[expect(clippy::cast_precision_loss, reason = "what is lost is the second part")]
         let hi = int as f64;
         #[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "a whole number; 53 bits do")]
@@ -64,6 +71,17 @@ impl Dd {
         let quotient = self.hi / divisor;
         let rest = self.minus(Self::of(quotient).times(divisor));
         Self::renormalized(quotient, rest.value() / divisor)
+    }
+
+    /// The double nearest to the quotient, or next to that.
+    pub(crate) fn quotient(self, divisor: f64) -> f64 {
+        // Far from what is too large or small to have halves, a plain division of doubles is the nearest one already.
+        const PLAIN: std::ops::Range<f64> = 1e-200..1e200;
+        if self.lo == 0.0 && PLAIN.contains(&self.hi.abs()) {
+            self.hi / divisor
+        } else {
+            self.divided_by(divisor).value()
+        }
     }
 
     /// The nearest whole number, if it has fewer than 2^106 as its magnitude.

@@ -1,0 +1,51 @@
+//! Points as columns, for who reads many of them.
+
+use crate::error::Error;
+use crate::model::point::Value;
+use crate::model::time::Timestamp;
+
+/// Times and values of points of one series, in order of time. See [`Db::read_into`](crate::Db::read_into).
+///
+/// The room that it has taken stays when it is filled anew, so that asking again and again allocates nothing.
+#[derive(Clone, Debug, Default)]
+pub struct Columns {
+    /// One for each point.
+    pub times: Vec<Timestamp>,
+    /// One for each point.
+    pub values: Vec<Value>,
+    pub(crate) missing: Vec<Error>,
+}
+
+impl Columns {
+    /// Number of points.
+    pub fn len(&self) -> usize {
+        self.times.len()
+    }
+
+    /// Whether there is no point.
+    pub fn is_empty(&self) -> bool {
+        self.times.is_empty()
+    }
+
+    /// Times and values side by side.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = (Timestamp, Value)> {
+        self.times.iter().copied().zip(self.values.iter().copied())
+    }
+
+    /// What could not be read; points that lie there are not among these.
+    pub fn missing(&self) -> &[Error] {
+        &self.missing
+    }
+
+    /// Keeps the first points alone.
+    pub(crate) fn truncate(&mut self, len: usize) {
+        self.times.truncate(len);
+        self.values.truncate(len);
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.times.clear();
+        self.values.clear();
+        self.missing.clear();
+    }
+}
