@@ -279,7 +279,10 @@ impl Head {
 
     /// The newest point of a series, dead or alive.
     pub(crate) fn newest(&self, series: SeriesId) -> Option<PackedPoint> {
-        self.runs.get(&series).and_then(Run::newest).copied()
+        let run = self.runs.get(&series)?;
+        let time = Timestamp::from_millis(run.newest()?);
+        let only = TimeRange::new(time, Timestamp::from_millis(time.as_millis().saturating_add(1)));
+        run.range(only).next().map(|written| unpack(&self.manners, written))
     }
 
     /// Whether there is a point of this series, or one that counts in its windows.
