@@ -17,6 +17,8 @@ const EXCEPTIONS_MAX: usize = 40;
 /// The planner looks at a block's values in 2^6 bins of equal width.
 const BIN_BITS: u32 = 6;
 const BINS: usize = 1 << BIN_BITS;
+/// Bins that the processor looks at together.
+const LANES: usize = 16;
 
 /// How one block is stored.
 #[derive(Clone, Copy, Debug)]
@@ -85,13 +87,15 @@ fn plan(block: &[i64], before: i64) -> Plan {
     };
     let mut best = Plan { reference: low, width: full, bytes: bytes(low, full) };
     let mut width = full;
+    // Bins that hold anything, at least as many as are looked at together.
+    let mut used = (1 << full.min(BIN_BITS)).max(LANES);
     while width > 0 {
         let shift = width.saturating_sub(BIN_BITS);
-        let sums = count_bins(block, low, shift);
+        let sums = count_bins(block, low, shift, used);
         let mut window = 0;
         for narrower in (shift..width).rev() {
             window = 1 << (narrower - shift);
-            let exceptions = block.len() - usize::from(most_in_window(&sums, window));
+            let exceptions = block.len() - usize::from(most_in_window(&sums[..used + window], window));
             if exceptions > EXCEPTIONS_MAX {
                 return best;
             }
@@ -99,20 +103,22 @@ fn plan(block: &[i64], before: i64) -> Plan {
             if bytes(before, narrower) + 1 + exceptions * each >= best.bytes {
                 continue;
             }
-            let reference = low.wrapping_add((fullest_window(&sums, window) << shift).cast_signed());
+            let reference = low.wrapping_add((fullest_window(&sums[..used + window], window) << shift).cast_signed());
             let bytes = bytes(reference, narrower) + 1 + exceptions * each;
             if bytes < best.bytes {
                 best = Plan { reference, width: narrower, bytes };
             }
         }
-        low = low.wrapping_add((fullest_window(&sums, window) << shift).cast_signed());
+        low = low.wrapping_add((fullest_window(&sums[..used + window], window) << shift).cast_signed());
         width = shift;
+        used = BINS;
     }
     best
 }
 
-/// How many values lie before each of the bins of width 2^shift from `low` on; behind the last bin, how many in all.
-fn count_bins(block: &[i64], low: i64, shift: u32) -> [u8; 2 * BINS] {
+/// How many values lie before each of the first `used` bins of width 2^shift from `low` on; behind those, how many in
+/// all.
+fn count_bins(block: &[i64], low: i64, shift: u32, used: usize) -> [u8; 2 * BINS] {
     // Two tables, so that neighbours in one bin need not wait for each other; the last place is for values elsewhere.
     let mut bins = [[0_u8; BINS + 1]; 2];
     for (position, &value) in block.iter().enumerate() {
@@ -121,24 +127,31 @@ fn count_bins(block: &[i64], low: i64, shift: u32) -> [u8; 2 * BINS] {
     }
     let mut sums = [0; 2 * BINS];
     let mut sum = 0;
-    for (slot, bin) in sums.iter_mut().zip(0..) {
+    for (slot, (one, other)) in sums[..used].iter_mut().zip(bins[0].iter().zip(&bins[1])) {
         *slot = sum;
-        sum += if bin < BINS { bins[0][bin] + bins[1][bin] } else { 0 };
+        sum += one + other;
     }
+    sums[used..].fill(sum);
     sums
 }
 
-/// The most values that a window of so many bins holds.
-fn most_in_window(sums: &[u8; 2 * BINS], window: usize) -> u8 {
-    let ends: &[u8; BINS] = sums[window..].first_chunk().expect("a window is shorter than the bins");
-    sums.iter().zip(ends).fold(0, |most, (start, end)| most.max(end - start))
+/// The most values that a window of so many bins holds, among the sums before the bins and those a window behind.
+fn most_in_window(sums: &[u8], window: usize) -> u8 {
+    let starts = sums[..sums.len() - window].chunks_exact(LANES);
+    let mut most = [0; LANES];
+    for (starts, ends) in starts.zip(sums[window..].chunks_exact(LANES)) {
+        for ((most, start), end) in most.iter_mut().zip(starts).zip(ends) {
+            *most = (*most).max(end - start);
+        }
+    }
+    most.into_iter().fold(0, u8::max)
 }
 
 /// Where the first such window starts.
-fn fullest_window(sums: &[u8; 2 * BINS], window: usize) -> u64 {
+fn fullest_window(sums: &[u8], window: usize) -> u64 {
     let most = most_in_window(sums, window);
-    let start = (0..BINS).position(|start| sums[start + window] - sums[start] == most);
-    start.expect("some window holds the most") as u64
+    let mut lens = sums.iter().zip(&sums[window..]).map(|(start, end)| end - start);
+    lens.position(|len| len == most).expect("some window holds the most") as u64
 }
 
 fn encode_block(block: &[i64], plan: Plan, before: i64, out: &mut Vec<u8>) {
