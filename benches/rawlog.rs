@@ -141,7 +141,7 @@ impl Hash for Name {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.0.namespace().hash(state);
         self.0.metric().hash(state);
-        self.0.dimensions().hash(state);
+        self.0.dimensions().for_each(|dimension| dimension.hash(state));
     }
 }
 

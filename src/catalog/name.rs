@@ -83,9 +83,9 @@ pub(super) fn prefix(texts: &[&str]) -> Vec<u8> {
 }
 
 /// The dimensions by name, each with its place as first written.
-fn by_name(key: &SeriesKey) -> Vec<(usize, &Dimension)> {
-    let mut dimensions: Vec<_> = key.dimensions().iter().enumerate().collect();
-    dimensions.sort_unstable_by(|one, next| one.1.name.cmp(&next.1.name));
+fn by_name(key: &SeriesKey) -> Vec<(usize, Dimension<'_>)> {
+    let mut dimensions: Vec<_> = key.dimensions().enumerate().collect();
+    dimensions.sort_unstable_by(|one, next| one.1.name.cmp(next.1.name));
     dimensions
 }
 

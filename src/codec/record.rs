@@ -51,7 +51,7 @@ impl FormatV1 {
 
 /// The record of a series' name.
 pub(crate) fn encode_series(key: &SeriesKey) -> Vec<u8> {
-    let dimensions = key.dimensions().iter().map(|each| (each.name.to_string(), each.value.to_string())).collect();
+    let dimensions = key.dimensions().map(|each| (each.name.to_string(), each.value.to_string())).collect();
     encode(&SeriesV1 { namespace: key.namespace().into(), metric: key.metric().into(), dimensions })
 }
 

@@ -1,6 +1,6 @@
 //! Which series a question is about.
 
-use crate::model::series::{Dimension, SeriesKey};
+use crate::model::series::SeriesKey;
 
 /// Selects series by namespace, metric and any subset of dimensions; what is not named is not asked.
 ///
@@ -16,7 +16,7 @@ use crate::model::series::{Dimension, SeriesKey};
 pub struct Selector {
     namespace: Option<Box<str>>,
     metric: Option<Box<str>>,
-    dimensions: Vec<Dimension>,
+    dimensions: Vec<(Box<str>, Box<str>)>,
 }
 
 impl Selector {
@@ -42,7 +42,7 @@ impl Selector {
     /// Only series that have this dimension with this value.
     #[must_use]
     pub fn dimension(mut self, name: impl Into<Box<str>>, value: impl Into<Box<str>>) -> Self {
-        self.dimensions.push(Dimension { name: name.into(), value: value.into() });
+        self.dimensions.push((name.into(), value.into()));
         self
     }
 
@@ -55,6 +55,6 @@ impl Selector {
     pub fn matches(&self, key: &SeriesKey) -> bool {
         self.namespace.as_deref().is_none_or(|namespace| namespace == key.namespace())
             && self.metric.as_deref().is_none_or(|metric| metric == key.metric())
-            && self.dimensions.iter().all(|asked| key.dimension(&asked.name) == Some(&*asked.value))
+            && self.dimensions.iter().all(|(name, value)| key.dimension(name) == Some(value))
     }
 }

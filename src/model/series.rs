@@ -11,12 +11,12 @@ use crate::model::limits::{
 };
 
 /// One `name=value` of a series.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct Dimension {
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Dimension<'a> {
     /// The dimension's name, unique within its series.
-    pub name: Box<str>,
+    pub name: &'a str,
     /// The dimension's value.
-    pub value: Box<str>,
+    pub value: &'a str,
 }
 
 /// The identity of a series: namespace, metric name and the *set* of its dimensions.
@@ -34,16 +34,20 @@ pub struct Dimension {
 #[derive(Clone)]
 pub struct SeriesKey(Arc<Parts>);
 
+/// Few and small pieces of memory, as a store may know a million series.
 struct Parts {
-    namespace: Box<str>,
-    metric: Box<str>,
-    /// In the order given.
-    dimensions: Box<[Dimension]>,
-    /// Positions in `dimensions`, ordered by name.
-    by_name: Box<[u8]>,
+    /// Namespace, metric, and name and value of each dimension in the order given, one behind the other.
+    text: Box<str>,
+    /// Where each of them ends in the text; behind those, the positions of the dimensions, ordered by name.
+    places: Box<[u16]>,
     /// Hash of the identity, computed once: a name is looked up far more often than it is made.
     hash: u64,
 }
+
+/// All texts together are short enough for the places.
+const TEXT_BYTES_MAX: usize =
+    NAMESPACE_BYTES_MAX + METRIC_BYTES_MAX + DIMENSIONS_MAX * (DIMENSION_NAME_BYTES_MAX + DIMENSION_VALUE_BYTES_MAX);
+const _: () = assert!(TEXT_BYTES_MAX <= u16::MAX as usize);
 
 impl SeriesKey {
     /// The key of a series.
@@ -52,106 +56,137 @@ impl SeriesKey {
     /// `InvalidInput` when a name is empty or longer than [`limits`](crate::limits) allow, when there are too many
     /// dimensions, or when two share a name. A series may have no dimension at all.
     pub fn new<N, V>(
-        namespace: impl Into<Box<str>>,
-        metric: impl Into<Box<str>>,
+        namespace: impl AsRef<str>,
+        metric: impl AsRef<str>,
         dimensions: impl IntoIterator<Item = (N, V)>,
     ) -> Result<Self>
     where
-        N: Into<Box<str>>,
-        V: Into<Box<str>>,
+        N: AsRef<str>,
+        V: AsRef<str>,
     {
-        let namespace = check("namespace", namespace.into(), NAMESPACE_BYTES_MAX)?;
-        let metric = check("metric name", metric.into(), METRIC_BYTES_MAX)?;
-        let mut given = Vec::new();
+        let mut text = String::new();
+        let mut places = Vec::new();
+        let mut add = |what, part: &str, bytes_max| {
+            check(what, part, bytes_max)?;
+            text.push_str(part);
+            places.push(u16::try_from(text.len()).expect("TEXT_BYTES_MAX bounds it"));
+            Ok(())
+        };
+        add("namespace", namespace.as_ref(), NAMESPACE_BYTES_MAX)?;
+        add("metric name", metric.as_ref(), METRIC_BYTES_MAX)?;
+        let mut count: u16 = 0;
         for (name, value) in dimensions {
-            if given.len() == DIMENSIONS_MAX {
+            if usize::from(count) == DIMENSIONS_MAX {
                 return Err(Error::invalid(format!("a series has at most {DIMENSIONS_MAX} dimensions")));
             }
-            given.push(Dimension {
-                name: check("dimension name", name.into(), DIMENSION_NAME_BYTES_MAX)?,
-                value: check("dimension value", value.into(), DIMENSION_VALUE_BYTES_MAX)?,
-            });
+            add("dimension name", name.as_ref(), DIMENSION_NAME_BYTES_MAX)?;
+            add("dimension value", value.as_ref(), DIMENSION_VALUE_BYTES_MAX)?;
+            count += 1;
         }
-        let mut by_name: Vec<u8> = (0..=u8::MAX).take(given.len()).collect();
-        by_name.sort_by(|&a, &b| given[usize::from(a)].name.cmp(&given[usize::from(b)].name));
-        if let Some(pair) = by_name.windows(2).find(|pair| {
-            let [a, b] = [pair[0], pair[1]].map(usize::from);
-            given[a].name == given[b].name
-        }) {
-            let name = &given[usize::from(pair[0])].name;
+        places.extend(0..count);
+        let mut parts = Parts { text: text.into(), places: places.into(), hash: 0 };
+        let mut by_name = parts.by_name().to_vec();
+        by_name.sort_by(|&a, &b| parts.dimension(a).name.cmp(parts.dimension(b).name));
+        if let Some(pair) =
+            by_name.windows(2).find(|pair| parts.dimension(pair[0]).name == parts.dimension(pair[1]).name)
+        {
+            let name = parts.dimension(pair[0]).name;
             return Err(Error::invalid(format!("the dimension {name:?} is given twice")));
         }
-        let by_name = by_name.into_boxed_slice();
-        let hash = hash_of(&namespace, &metric, by_name.iter().map(|&position| &given[usize::from(position)]));
-        Ok(Self(Arc::new(Parts { namespace, metric, dimensions: given.into_boxed_slice(), by_name, hash })))
+        let ends = parts.places.len() - by_name.len();
+        parts.places[ends..].copy_from_slice(&by_name);
+        parts.hash = hash_of(&parts);
+        Ok(Self(Arc::new(parts)))
     }
 
     /// The namespace, `service.item` on the wire.
     pub fn namespace(&self) -> &str {
-        &self.0.namespace
+        self.0.part(0)
     }
 
     /// The metric name.
     pub fn metric(&self) -> &str {
-        &self.0.metric
+        self.0.part(1)
     }
 
     /// The dimensions in the order in which they were first written.
-    pub fn dimensions(&self) -> &[Dimension] {
-        &self.0.dimensions
+    pub fn dimensions(&self) -> impl ExactSizeIterator<Item = Dimension<'_>> {
+        (0..self.0.dimensions_len()).map(|position| self.0.dimension(position))
     }
 
     /// The value of the dimension `name`, if the series has it.
     pub fn dimension(&self, name: &str) -> Option<&str> {
-        self.sorted().find(|dimension| &*dimension.name == name).map(|dimension| &*dimension.value)
+        self.dimensions().find(|dimension| dimension.name == name).map(|dimension| dimension.value)
     }
 
     /// Bytes of text in the key.
     pub(crate) fn text_bytes(&self) -> usize {
-        let dimensions: usize = self.0.dimensions.iter().map(|each| each.name.len() + each.value.len()).sum();
-        self.0.namespace.len() + self.0.metric.len() + dimensions
+        self.0.text.len()
     }
 
     /// Bytes of memory the key takes, shared by all of its clones.
     pub(crate) fn memory_bytes(&self) -> usize {
-        let dimensions = self.0.dimensions.len() * (size_of::<Dimension>() + size_of::<u8>());
         // The shared part has two counters.
-        2 * size_of::<usize>() + size_of::<Parts>() + dimensions + self.text_bytes()
-    }
-
-    /// The dimensions ordered by name: what identity is made of.
-    fn sorted(&self) -> impl Iterator<Item = &Dimension> {
-        self.0.by_name.iter().map(|&position| &self.0.dimensions[usize::from(position)])
+        2 * size_of::<usize>() + size_of::<Parts>() + size_of_val(&*self.0.places) + self.text_bytes()
     }
 }
 
-fn check(what: &str, text: Box<str>, bytes_max: usize) -> Result<Box<str>> {
+impl Parts {
+    /// Namespace, metric, and name and value of each dimension, counted from 0.
+    fn part(&self, number: usize) -> &str {
+        let start = number.checked_sub(1).map_or(0, |before| self.places[before]);
+        &self.text[usize::from(start)..usize::from(self.places[number])]
+    }
+
+    fn dimension(&self, position: u16) -> Dimension<'_> {
+        let name = 2 + 2 * usize::from(position);
+        Dimension { name: self.part(name), value: self.part(name + 1) }
+    }
+
+    fn dimensions_len(&self) -> u16 {
+        // Two ends and a position for each, behind the ends of namespace and metric.
+        u16::try_from((self.places.len() - 2) / 3).expect("DIMENSIONS_MAX bounds it")
+    }
+
+    /// The positions of the dimensions, ordered by name.
+    fn by_name(&self) -> &[u16] {
+        &self.places[self.places.len() - usize::from(self.dimensions_len())..]
+    }
+
+    /// The dimensions ordered by name: what identity is made of.
+    fn sorted(&self) -> impl Iterator<Item = Dimension<'_>> {
+        self.by_name().iter().map(|&position| self.dimension(position))
+    }
+}
+
+fn check(what: &str, text: &str, bytes_max: usize) -> Result<()> {
     match text.len() {
         0 => Err(Error::invalid(format!("the {what} is empty"))),
         len if len > bytes_max => Err(Error::invalid(format!("the {what} has {len} bytes, at most {bytes_max} fit"))),
-        _ => Ok(text),
+        _ => Ok(()),
     }
 }
 
 /// Names come from outside, so their hash has a seed that nobody outside knows.
 static HASH_SEED: LazyLock<RandomState> = LazyLock::new(RandomState::new);
 
-fn hash_of<'a>(namespace: &str, metric: &str, sorted: impl Iterator<Item = &'a Dimension>) -> u64 {
+fn hash_of(parts: &Parts) -> u64 {
     let mut hasher = HASH_SEED.build_hasher();
-    namespace.hash(&mut hasher);
-    metric.hash(&mut hasher);
-    sorted.for_each(|dimension| dimension.hash(&mut hasher));
+    parts.part(0).hash(&mut hasher);
+    parts.part(1).hash(&mut hasher);
+    parts.sorted().for_each(|dimension| dimension.hash(&mut hasher));
     hasher.finish()
 }
 
 impl PartialEq for SeriesKey {
     fn eq(&self, other: &Self) -> bool {
         let (one, two) = (&*self.0, &*other.0);
-        Arc::ptr_eq(&self.0, &other.0)
-            || one.hash == two.hash
-                && one.metric == two.metric
-                && one.namespace == two.namespace
-                && self.sorted().eq(other.sorted())
+        if Arc::ptr_eq(&self.0, &other.0) {
+            return true;
+        }
+        // Mostly the dimensions come in the order in which they came before.
+        let is_same = one.text == two.text && one.places == two.places;
+        one.hash == two.hash && one.text.len() == two.text.len() && (is_same || one.cmp_identity(two).is_eq())
     }
 }
 
@@ -163,11 +198,21 @@ impl Hash for SeriesKey {
     }
 }
 
+impl Parts {
+    fn cmp_identity(&self, other: &Self) -> Ordering {
+        if self.places == other.places && self.by_name().is_sorted() {
+            // All parts are equally long, and stand in the order in which they count.
+            return self.text.cmp(&other.text);
+        }
+        (self.part(0).cmp(other.part(0)))
+            .then_with(|| self.part(1).cmp(other.part(1)))
+            .then_with(|| self.sorted().cmp(other.sorted()))
+    }
+}
+
 impl Ord for SeriesKey {
     fn cmp(&self, other: &Self) -> Ordering {
-        (self.0.namespace.cmp(&other.0.namespace))
-            .then_with(|| self.0.metric.cmp(&other.0.metric))
-            .then_with(|| self.sorted().cmp(other.sorted()))
+        self.0.cmp_identity(&other.0)
     }
 }
 
@@ -180,8 +225,8 @@ impl PartialOrd for SeriesKey {
 /// `MINE.APP cpu_util{host=a,core=1}`.
 impl fmt::Display for SeriesKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}{{", self.0.namespace, self.0.metric)?;
-        for (position, dimension) in self.0.dimensions.iter().enumerate() {
+        write!(f, "{} {}{{", self.namespace(), self.metric())?;
+        for (position, dimension) in self.dimensions().enumerate() {
             let comma = if position == 0 { "" } else { "," };
             write!(f, "{comma}{}={}", dimension.name, dimension.value)?;
         }
@@ -222,6 +267,33 @@ mod tests {
         assert_eq!(one.to_string(), "A.B m{b=1,a=2}");
         assert_ne!(one, key(&[("a", "1"), ("b", "2")]).expect("valid"), "values belong to their names");
         assert_ne!(one, key(&[("b", "1")]).expect("valid"));
+    }
+
+    #[test]
+    fn keys_are_in_order_of_their_parts_however_long_and_in_whatever_order_those_are() {
+        // Goal: no shortcut changes the order. Method: all pairs, against the parts themselves.
+        let parts = ["a", "ab", "b"];
+        let mut keys = Vec::new();
+        for (one, two) in parts.iter().flat_map(|one| parts.map(|two| (*one, two))) {
+            let key =
+                |dimensions: &[(&str, &str)]| SeriesKey::new(one, two, dimensions.iter().copied()).expect("valid");
+            keys.extend([
+                key(&[]),
+                key(&[("a", one), ("b", two)]),
+                key(&[("b", two), ("a", one)]),
+                key(&[("ab", two)]),
+            ]);
+        }
+        let in_parts = |key: &SeriesKey| {
+            let mut dimensions: Vec<(String, String)> =
+                key.dimensions().map(|each| (each.name.into(), each.value.into())).collect();
+            dimensions.sort();
+            (key.namespace().to_string(), key.metric().to_string(), dimensions)
+        };
+        for (one, two) in keys.iter().flat_map(|one| keys.iter().map(move |two| (one, two))) {
+            assert_eq!(one.cmp(two), in_parts(one).cmp(&in_parts(two)), "{one} and {two}");
+            assert_eq!(one == two, in_parts(one) == in_parts(two), "{one} and {two}");
+        }
     }
 
     #[test]

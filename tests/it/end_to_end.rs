@@ -211,7 +211,7 @@ fn items(table: &Table, offset: i64) -> Vec<Item> {
 
 fn item_json(key: &SeriesKey, time: i64, cell: &str, unit: Option<&str>) -> String {
     let dimensions: Vec<_> =
-        key.dimensions().iter().map(|each| format!(r#"{{"name":"{}","value":"{}"}}"#, each.name, each.value)).collect();
+        key.dimensions().map(|each| format!(r#"{{"name":"{}","value":"{}"}}"#, each.name, each.value)).collect();
     let unit = unit.map_or_else(String::new, |unit| format!(r#","unit":"{unit}""#));
     // One column holds 2^64, an integer in writing only: the contract's `type` says so.
     let is_beyond_int = cell.bytes().all(|byte| byte.is_ascii_digit()) && cell.parse::<i64>().is_err();

@@ -188,8 +188,8 @@ impl Client {
 /// A batch as a request of the documented shape.
 fn body(batch: &Batch) -> String {
     let item = |(key, time, shown): &(SeriesKey, i64, Shown)| {
-        let dimension = |each: &Dimension| format!(r#"{{"name":"{}","value":"{}"}}"#, each.name, each.value);
-        let dimensions = key.dimensions().iter().map(dimension).collect::<Vec<_>>().join(",");
+        let dimension = |each: Dimension<'_>| format!(r#"{{"name":"{}","value":"{}"}}"#, each.name, each.value);
+        let dimensions = key.dimensions().map(dimension).collect::<Vec<_>>().join(",");
         let (namespace, metric) = (key.namespace(), key.metric());
         // Debug writes the shortest text that gives the same double back, and always a point or an exponent.
         let value = match shown.value {

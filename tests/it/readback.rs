@@ -43,7 +43,7 @@ pub(crate) fn points(server: &Server, series: &SeriesKey, from: i64, to: i64) ->
     let (namespace, metric) = (series.namespace(), series.metric());
     let names = format!("namespace={namespace}&metric_name={metric}");
     let mut path = format!("{}?{names}&from={from}&to={to}&period=1&filter=average", harness::points_path(PROJECT));
-    for (position, dimension) in series.dimensions().iter().enumerate() {
+    for (position, dimension) in series.dimensions().enumerate() {
         write!(path, "&dim.{position}={},{}", dimension.name, dimension.value)
             .expect("writing to a string cannot fail");
     }

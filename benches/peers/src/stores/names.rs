@@ -51,7 +51,7 @@ impl Names {
 fn to_text(key: &SeriesKey) -> String {
     let mut text = format!("{}\u{1f}{}", key.namespace(), key.metric());
     for dimension in key.dimensions() {
-        text = text + "\u{1f}" + &dimension.name + "\u{1f}" + &dimension.value;
+        text = text + "\u{1f}" + dimension.name + "\u{1f}" + dimension.value;
     }
     text
 }
@@ -72,7 +72,7 @@ impl Hash for Texts {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.0.namespace().hash(state);
         self.0.metric().hash(state);
-        self.0.dimensions().hash(state);
+        self.0.dimensions().for_each(|dimension| dimension.hash(state));
     }
 }
 

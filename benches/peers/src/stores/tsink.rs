@@ -57,7 +57,7 @@ fn ttl_label(ttl: i64) -> Label {
 }
 
 fn labels(key: &SeriesKey) -> Vec<Label> {
-    key.dimensions().iter().map(|dimension| Label::new(&*dimension.name, &*dimension.value)).collect()
+    key.dimensions().map(|dimension| Label::new(dimension.name, dimension.value)).collect()
 }
 
 /// An answer of no points is an error there.
