@@ -67,8 +67,8 @@ impl Stored {
 pub(super) fn name_of(key: &SeriesKey) -> Vec<u8> {
     let mut name = prefix(&[key.namespace(), key.metric()]);
     for (_, dimension) in by_name(key) {
-        put_text(&mut name, &dimension.name);
-        put_text(&mut name, &dimension.value);
+        put_text(&mut name, dimension.name);
+        put_text(&mut name, dimension.value);
     }
     name
 }
