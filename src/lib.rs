@@ -75,7 +75,7 @@ pub use env::clock::{Clock, ManualClock, SystemClock};
 pub use error::{Error, ErrorKind, Result};
 pub use model::aggregate::{Aggregate, Group};
 pub use model::batch::{Receipt, WriteBatch};
-pub use model::columns::Columns;
+pub use model::columns::{Columns, Latest};
 pub use model::durability::{Durability, Sequence};
 pub use model::limits;
 pub use model::point::{Point, Unit, Value};

@@ -9,7 +9,7 @@ pub(crate) use read::{Decoded, Kept, append, append_values};
 
 use crate::codec::{Malformed, floats, ints, times};
 use crate::model::limits::{CHUNK_POINTS_MAX, EXPIRY_MILLIS_MAX, TIMESTAMP_MILLIS_MAX};
-use crate::model::packed::{ALWAYS_DEAD, Kind, NEVER, PackedPoint};
+use crate::model::packed::{ALWAYS_DEAD, Kind, NEVER, NEVER_AFTER, PackedPoint};
 use crate::model::time::Timestamp;
 
 /// A column of a chunk. The numbers are positions in [`Columns`] and the order on disk.
@@ -65,9 +65,6 @@ pub(crate) enum UnitOf {
     All(u32),
     Column,
 }
-
-/// Never, as a distance from a time: no other expiry is as far from any time.
-const NEVER_AFTER: i64 = i64::MAX;
 
 // The kinds in their column.
 const INT: i64 = 0;
@@ -180,8 +177,8 @@ impl Expiry {
     fn of(points: &[PackedPoint]) -> Self {
         let mut living = valued(points);
         let Some(start) = living.next() else { return Self::Never };
-        let after = after(start);
-        if living.all(|point| self::after(point) == after) {
+        let after = start.after();
+        if living.all(|point| point.after() == after) {
             if after == NEVER_AFTER {
                 return Self::Never;
             }
@@ -205,12 +202,6 @@ impl UnitOf {
 
 fn valued(points: &[PackedPoint]) -> impl Iterator<Item = &PackedPoint> {
     points.iter().filter(|point| point.kind != Kind::Shadow)
-}
-
-/// Distance from a point's time to its expiry.
-fn after(point: &PackedPoint) -> i64 {
-    // Times and expiries of stored points are within 2^54 of 1970, see `limits`.
-    if point.expires_at == NEVER { NEVER_AFTER } else { point.expires_at - point.time }
 }
 
 /// Appends the columns of points of this shape to empty ones.
@@ -241,7 +232,7 @@ pub(crate) fn encode(shape: &Shape, points: &[PackedPoint], columns: &mut Column
                 floats::encode(&of_kind.map(|point| point.bits).collect::<Vec<u64>>(), out);
                 continue;
             }
-            Column::Expiries => numbers.extend(valued(points).map(after)),
+            Column::Expiries => numbers.extend(valued(points).map(PackedPoint::after)),
             Column::Units => numbers.extend(valued(points).map(|point| i64::from(point.unit))),
         }
         match column {

@@ -6,7 +6,7 @@ use crate::db::Db;
 use crate::engine::query::Reading;
 use crate::error::{Error, Result};
 use crate::model::aggregate::{Aggregate, Group};
-use crate::model::columns::Columns;
+use crate::model::columns::{Columns, Latest};
 use crate::model::limits::WINDOWS_MAX;
 use crate::model::point::Point;
 use crate::model::selector::Selector;
@@ -68,8 +68,9 @@ impl Db {
         self.engine().windows(series, range, period, most)
     }
 
-    /// One number for each window of a series: the same as [`Windows::values`] without filling, but where windows are
-    /// stored only what the number takes is read of them, many times as fast.
+    /// One number for each window of a series: the same as [`Windows::values`] without filling. Where one segment holds all
+    /// windows of each day in the range and nothing recent lies in it, only the columns that the number takes are looked
+    /// at, many times as fast.
     ///
     /// ```
     /// use ebbtide::{Db, Function, Number, Point, SeriesKey, Timestamp};
@@ -126,7 +127,8 @@ impl Db {
         self.engine().aggregate(question)
     }
 
-    /// The newest visible point of a series, if it has one.
+    /// The newest visible point of a series, if it has one. Where something cannot be read it may be an older one;
+    /// [`Db::latest_of`] tells.
     ///
     /// ```
     /// use ebbtide::{Db, Point, SeriesKey, Timestamp, Value};
@@ -144,7 +146,8 @@ impl Db {
         self.engine().latest(series)
     }
 
-    /// The newest visible point of each selected series that has one, in key order.
+    /// The newest visible point of each selected series that has one, in key order, and what could not be read. A batch
+    /// that comes meanwhile may be seen in some of them only.
     ///
     /// ```
     /// use ebbtide::{Db, Point, Selector, SeriesKey, Timestamp, Value};
@@ -161,12 +164,12 @@ impl Db {
     ///
     /// # Errors
     /// As [`Db::points`].
-    pub fn latest_of(&self, selector: &Selector) -> Result<Vec<(SeriesKey, Point)>> {
+    pub fn latest_of(&self, selector: &Selector) -> Result<Latest> {
         self.engine().latest_of(selector)
     }
 
     /// Times and values of the visible points of a series in a range, in place of what `columns` held. The fastest way
-    /// to read many points; it allocates nothing per point, and nothing at all once `columns` has had as much in it.
+    /// to read many points: none of them is made a [`Point`], and `columns` keeps its memory from one question to the next.
     ///
     /// ```
     /// use ebbtide::{Columns, Db, Point, SeriesKey, Timestamp, Value};

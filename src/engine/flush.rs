@@ -13,7 +13,7 @@ use crate::engine::queue::Work;
 use crate::engine::settings::Maintenance;
 use crate::engine::shelf::Shelf;
 use crate::engine::view::Frozen;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::manifest::{Edit, Flushed};
 use crate::model::limits::{FROZEN_HEADS_MAX, HEAD_UNITS_MAX};
 use crate::model::packed::PackedPoint;
@@ -23,6 +23,8 @@ use crate::model::time::{TimeRange, Timestamp};
 
 /// Files that one flush writes at the same time.
 const OUTPUTS_MAX: usize = 32;
+/// Points of a series that are copied out of a head at a time.
+const POINTS_AT_A_TIME: usize = 4_096;
 /// A head is set aside when it takes this part of its memory, or its log this part of the log's bound: the active one,
 /// two frozen ones and what waits in the queue fit together.
 const HEAD_PART: usize = 4;
@@ -265,40 +267,45 @@ impl Flush<'_> {
         let key = self.keys.get(&id).ok_or_else(|| Error::corrupt(format!("series {} has no name", id.0)))?;
         let facts = Facts { newest: self.frozen.last, erased: self.frozen.last };
         let units = self.frozen.head.units();
-        let mut points = Vec::new();
-        self.frozen.head.copy_range(id, self.range(partition), usize::MAX, &mut points);
-        let mut are_stored = self.are_stored(partition, id, &points, classes.passes)?.into_iter();
-        for point in points {
-            let is_stored = are_stored.next().unwrap_or(false);
-            let (class, point) = match (is_stored, self.is_dead(&point)) {
-                (false, true) => continue,
-                (false, false) => (Some(self.class_of(&point)), point),
-                (true, false) => (None, point),
-                (true, true) => (None, PackedPoint::shadow(point.time)),
-            };
-            if classes.takes(class) {
-                if class.is_none() {
-                    self.engine.counters.note_replaced(1);
+        let mut are_stored = self.are_stored(partition, id, classes.passes)?.into_iter();
+        let (mut rest, mut points) = (self.range(partition), Vec::new());
+        loop {
+            self.frozen.head.copy_range(id, rest, POINTS_AT_A_TIME, &mut points);
+            let Some(last) = points.last() else { return Ok(()) };
+            rest = TimeRange::new(Timestamp::from_millis(last.time + 1), rest.end());
+            for point in points.drain(..) {
+                let is_stored = are_stored.next().unwrap_or(false);
+                let (class, point) = match (is_stored, self.is_dead(&point)) {
+                    (false, true) => continue,
+                    (false, false) => (Some(self.class_of(&point)), point),
+                    (true, false) => (None, point),
+                    (true, true) => (None, PackedPoint::shadow(point.time)),
+                };
+                if classes.takes(class) {
+                    if class.is_none() {
+                        self.engine.counters.note_replaced(1);
+                    }
+                    let role = class.map_or(Role::Override, Role::Plain);
+                    output.push((partition, role), facts, (id, key), point, (0, units))?;
                 }
-                let role = class.map_or(Role::Override, Role::Plain);
-                output.push((partition, role), facts, (id, key), point, (0, units))?;
             }
         }
-        Ok(())
     }
 
     /// For each point of a series, whether segments hold anything at its time; nothing if they hold none of it.
-    fn are_stored(&self, partition: Partition, id: SeriesId, points: &[PackedPoint], pass: usize) -> Result<Vec<bool>> {
+    fn are_stored(&self, partition: Partition, id: SeriesId, pass: usize) -> Result<Vec<bool>> {
         let mut stored = self.beneath(partition, id);
         if stored.is_nothing() {
             return Ok(Vec::new());
         }
-        let mut are_stored: Vec<bool> = points.iter().map(|point| stored.at(point.time) != Under::Nothing).collect();
+        let points = self.frozen.head.range(id, self.range(partition));
+        let mut are_stored: Vec<bool> = points.map(|point| stored.at(point.time) != Under::Nothing).collect();
         if stored.is_unread() {
             let is_new = self.unknown.borrow_mut().insert((partition, id));
             if is_new && pass > 1 {
                 // An earlier pass has sorted these points by what it could read; the flush is tried again.
-                return Err(Error::corrupt(format!("series {} could be read, and now it cannot", id.0)));
+                let why = format!("series {} could be read, and now it cannot", id.0);
+                return Err(Error::new(ErrorKind::Io, why));
             }
             are_stored.fill(true);
         }

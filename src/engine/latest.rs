@@ -7,6 +7,7 @@ use crate::engine::Engine;
 use crate::engine::shelf::Slot;
 use crate::engine::view::View;
 use crate::error::Result;
+use crate::model::columns::Latest;
 use crate::model::packed::{Kind, PackedPoint, Units};
 use crate::model::point::Point;
 use crate::model::selector::Selector;
@@ -16,6 +17,8 @@ use crate::segment::LastPoints;
 
 /// A series, and the newest write of it that was found so far.
 struct Candidate<'a> {
+    /// Among the selected ones.
+    position: usize,
     id: SeriesId,
     newest: Newest<'a>,
 }
@@ -46,18 +49,15 @@ impl Engine {
     /// The newest visible point of a series.
     pub(crate) fn latest(&self, key: &SeriesKey) -> Result<Option<Point>> {
         let found = self.latest_among(|view| view.catalog.id(key).map(|id| (id, key.clone())).into_iter().collect())?;
-        Ok(found.into_iter().next().map(|(_, point)| point))
+        Ok(found.list.into_iter().next().map(|(_, point)| point))
     }
 
     /// The newest visible points of the selected series, in key order.
-    pub(crate) fn latest_of(&self, selector: &Selector) -> Result<Vec<(SeriesKey, Point)>> {
+    pub(crate) fn latest_of(&self, selector: &Selector) -> Result<Latest> {
         self.latest_among(|view| view.catalog.select_ids(selector))
     }
 
-    fn latest_among(
-        &self,
-        select: impl FnOnce(&View) -> Vec<(SeriesId, SeriesKey)>,
-    ) -> Result<Vec<(SeriesKey, Point)>> {
+    fn latest_among(&self, select: impl FnOnce(&View) -> Vec<(SeriesId, SeriesKey)>) -> Result<Latest> {
         let now = self.guard.now();
         let view = self.view.read();
         let selected = select(&view);
@@ -67,8 +67,11 @@ impl Engine {
         let shelf = view.shelf.clone();
         // Files are read without the lock, for which writers wait.
         drop(view);
-        let candidates = selected.iter().zip(recent);
-        let mut candidates: Vec<_> = candidates.map(|((id, _), newest)| Candidate { id: *id, newest }).collect();
+        let candidates = selected.iter().zip(recent).enumerate();
+        let mut candidates: Vec<_> =
+            candidates.map(|(position, ((id, _), newest))| Candidate { position, id: *id, newest }).collect();
+        // In the order of a segment's directory, of which one page is in memory at a time.
+        candidates.sort_unstable_by_key(|candidate| candidate.id);
         for slot in shelf.ending_last() {
             let end = slot.meta.times.1;
             if !candidates.iter().any(|candidate| candidate.newest.may_yield_to(end)) {
@@ -76,18 +79,24 @@ impl Engine {
             }
             look_into(slot, &mut candidates);
         }
-        let mut found = Vec::with_capacity(selected.len());
+        candidates.sort_unstable_by_key(|candidate| candidate.position);
+        let (mut list, mut missing) = (Vec::with_capacity(selected.len()), Vec::new());
         for ((_, key), Candidate { newest, .. }) in selected.into_iter().zip(candidates) {
             let is_told = |point: &PackedPoint| point.is_visible_at(now) && point.kind != Kind::Shadow;
             let point = match newest {
                 Newest::Nothing => None,
                 Newest::Recent(point, head) if is_told(&point) => point.unpack(&units[head]),
                 Newest::Stored(point, slot) if is_told(&point) => point.unpack(slot.file()?.units()),
-                _ => self.points(&key, TimeRange::ALL)?.next_back().transpose()?,
+                _ => {
+                    let mut reading = self.points_at(&key, TimeRange::ALL, now)?;
+                    let point = reading.next_back().transpose()?;
+                    missing.extend(reading.into_missing());
+                    point
+                }
             };
-            found.extend(point.map(|point| (key, point)));
+            list.extend(point.map(|point| (key, point)));
         }
-        Ok(found)
+        Ok(Latest { list, missing })
     }
 }
 
@@ -112,7 +121,7 @@ fn newest_recent<'a>(view: &View, id: SeriesId) -> Newest<'a> {
 fn look_into<'a>(slot: &'a Arc<Slot>, candidates: &mut [Candidate<'a>]) {
     let mut last_points = slot.file().ok().map(|file| LastPoints::new(file));
     let (times, always) = (slot.meta.times, TimeRange::ALL);
-    for Candidate { id, newest } in candidates {
+    for Candidate { id, newest, .. } in candidates {
         if !newest.may_yield_to(times.1) || !slot.meta.may_hold(*id, always) {
             continue;
         }

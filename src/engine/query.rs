@@ -33,7 +33,11 @@ pub(crate) struct Reading {
 impl Engine {
     /// The points of a series in a range.
     pub(crate) fn points(&self, series: &SeriesKey, range: TimeRange) -> Result<Reading> {
-        let now = self.guard.now();
+        self.points_at(series, range, self.guard.now())
+    }
+
+    /// The same for a question that was asked at this moment.
+    pub(super) fn points_at(&self, series: &SeriesKey, range: TimeRange, now: Timestamp) -> Result<Reading> {
         let mut missing = Vec::new();
         let place = {
             let view = self.view.read();

@@ -15,8 +15,6 @@ use crate::model::summary::Number;
 use crate::model::time::{TimeRange, Timestamp};
 use crate::model::windows::{Function, Values, Windows};
 
-const DAY_MILLIS: i64 = 86_400_000;
-
 impl Engine {
     /// The numbers of a series' windows that start in a range, or before it and reach into it.
     pub(crate) fn values(
@@ -53,14 +51,14 @@ impl Engine {
     ) -> Option<Vec<(i64, Number)>> {
         let days = self.rollup.partition_days;
         // So that no window reaches into two partitions.
-        if i64::from(days) * DAY_MILLIS % length != 0 {
+        if Partition(1).start(days) % length != 0 {
             return None;
         }
         let (id, shelf) = {
             let view = self.view.read();
             let Some(id) = view.catalog.id(key) else { return Some(Vec::new()) };
             // What is recent may change stored windows.
-            (!view.holds_recent(id)).then(|| (id, view.shelf.clone()))?
+            (!view.holds_recent_in(id, range)).then(|| (id, view.shelf.clone()))?
         };
         let mut list = Vec::new();
         for (partition, slot) in stored(&shelf, id, range)? {
@@ -79,6 +77,10 @@ impl Engine {
                 chunks.windows(2).all(|pair| pair[0].last().div_euclid(length) < pair[1].first().div_euclid(length));
             for chunk in is_whole.then_some(chunks)? {
                 file.read_numbers(&chunk, times, (length, function), &mut list)?;
+            }
+            if list.len() > WINDOWS_MAX {
+                // Refused by those who count them.
+                break;
             }
         }
         Some(list)

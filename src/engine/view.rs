@@ -17,6 +17,7 @@ use crate::model::packed::PackedPoint;
 use crate::model::rollup::Rollup;
 use crate::model::segment::Deletion;
 use crate::model::series::{SeriesId, SeriesKey};
+use crate::model::time::TimeRange;
 
 /// The published state of a volume.
 pub(super) struct View {
@@ -256,6 +257,12 @@ impl View {
     /// Whether there is a recent point of a series.
     pub(super) fn holds_recent(&self, id: SeriesId) -> bool {
         self.active.holds(id) || self.frozen.iter().any(|frozen| frozen.head.holds(id))
+    }
+
+    /// Whether there is a recent point of a series in a range, or one that counts in its windows.
+    pub(super) fn holds_recent_in(&self, id: SeriesId, range: TimeRange) -> bool {
+        let mut heads = self.frozen.iter().map(|frozen| &frozen.head).chain([&self.active]);
+        heads.any(|head| head.ends(id, range).is_some())
     }
 
     /// The last entry that is in no active head.

@@ -108,21 +108,24 @@ impl Engine {
         asked.map_or(own, |asked| own.strengthened_by(asked))
     }
 
-    /// A batch of sound points whose series are all known, visible, and named in the log of this epoch. One pass: a large
-    /// batch does not fit the processor's cache.
+    /// A batch of sound points whose series are all known, visible, and named in the log of this epoch.
     fn resolve_known(&self, accepted_at: Timestamp, batch: &WriteBatch) -> Option<(LogBatch, u64)> {
-        let mut resolved = LogBatch::new(accepted_at, Vec::new(), batch.len());
         let view = self.view.read();
-        for (key, points) in batch.runs() {
-            let known = view.catalog.find(key).filter(|entry| entry.named == view.epoch)?;
+        let known = |key| view.catalog.find(key).filter(|entry| entry.named == view.epoch).map(|entry| entry.id);
+        let ids: Option<Vec<SeriesId>> = batch.runs().map(|(key, _)| known(key)).collect();
+        let epoch = view.epoch;
+        drop(view);
+        let mut resolved = LogBatch::new(accepted_at, Vec::new(), batch.len());
+        for (id, (_, points)) in ids?.into_iter().zip(batch.runs()) {
+            // Checked on the way: a large batch does not fit the processor's cache.
             for point in points {
                 if refusal(point, self.settings.store_non_finite).is_some() {
                     return None;
                 }
-                resolved.push(known.id, point);
+                resolved.push(id, point);
             }
         }
-        Some((resolved, view.epoch))
+        Some((resolved, epoch))
     }
 
     /// Resolves a batch that may name series: new ones, and those that the log of this epoch has not named yet. They

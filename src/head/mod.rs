@@ -10,7 +10,7 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 use crate::model::durability::Sequence;
-use crate::model::packed::{NEVER, PackedPoint, Tag, Units};
+use crate::model::packed::{NEVER, NEVER_AFTER, PackedPoint, Tag, Units};
 use crate::model::series::SeriesId;
 use crate::model::time::{TimeRange, Timestamp};
 use run::{Run, Written};
@@ -55,9 +55,8 @@ struct Manner {
     origin: u32,
 }
 
-/// No time lies as far from any expiry.
-const NEVER_AFTER: i64 = i64::MAX;
-
+/// A larger table of manners is not kept for the next batch, which would have to empty all of it.
+const KNOWN_MANNERS_KEPT: usize = 256;
 /// Recent points of one volume, each as it was accepted, until a flush makes segments of them.
 ///
 /// A frozen head is shared by readers as it is: nothing changes behind `&self`.
@@ -102,8 +101,12 @@ impl Head {
     /// Notes where the points that follow come from.
     pub(crate) fn begin(&mut self, origin: Origin) {
         let is_known = self.origins.last().is_some_and(|last| last.accepted_at == origin.accepted_at);
-        if !is_known || std::mem::take(&mut self.is_erased) {
+        let is_erased = std::mem::take(&mut self.is_erased);
+        if !is_known || is_erased {
             self.origins.push(origin);
+            if self.known_manners.len() > KNOWN_MANNERS_KEPT {
+                self.known_manners = FxHashMap::default();
+            }
             self.known_manners.clear();
             self.last_manner = None;
             let earliest = self.accepted_from.get_or_insert(origin.accepted_at);
@@ -173,8 +176,7 @@ impl Head {
     /// The number of the manner in which a point of the batch that was begun last is written.
     #[inline]
     fn manner_of(&mut self, point: &PackedPoint) -> u32 {
-        let after = if point.expires_at == NEVER { NEVER_AFTER } else { point.expires_at - point.time };
-        let tag = Tag::of(point);
+        let (after, tag) = (point.after(), Tag::of(point));
         match self.last_manner {
             Some(last) if (self.manners[last as usize].after, self.manners[last as usize].tag) == (after, tag) => last,
             _ => self.other_manner(after, tag),
@@ -183,7 +185,7 @@ impl Head {
 
     #[inline(never)]
     fn other_manner(&mut self, after: i64, tag: Tag) -> u32 {
-        let origin = u32::try_from(self.origins.len() - 1).expect("there are no more origins than manners");
+        let origin = u32::try_from(self.origins.len() - 1).expect("a head is set aside before it has 2^32 batches");
         let manners = &mut self.manners;
         let new = || number_of(manners, Manner { after, tag, origin });
         let number = *self.known_manners.entry((after, tag.0)).or_insert_with(new);

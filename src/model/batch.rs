@@ -57,9 +57,15 @@ impl WriteBatch {
     /// # Ok::<(), ebbtide::Error>(())
     /// ```
     pub fn push_all(&mut self, series: SeriesKey, points: impl IntoIterator<Item = Point>) {
-        self.points.extend(points);
-        if self.runs.last().map_or(0, |(_, end)| *end) < self.points.len() {
-            self.runs.push((series, self.points.len()));
+        let mut points = points.into_iter();
+        let Some(first) = points.next() else { return };
+        self.points.reserve(1 + points.size_hint().0.min(BATCH_POINTS_MAX));
+        self.push(series, first);
+        // Each point is of its series as soon as it is there, also if the next one panics.
+        for point in points {
+            self.points.push(point);
+            let run = self.runs.last_mut().expect("the first point has begun it");
+            run.1 = self.points.len();
         }
     }
 

@@ -1,7 +1,8 @@
-//! Points as columns, for who reads many of them.
+//! Answers about many points: as columns, or the newest of each series.
 
 use crate::error::Error;
-use crate::model::point::Value;
+use crate::model::point::{Point, Value};
+use crate::model::series::SeriesKey;
 use crate::model::time::Timestamp;
 
 /// Times and values of points of one series, in order of time. See [`Db::read_into`](crate::Db::read_into).
@@ -47,5 +48,27 @@ impl Columns {
         self.times.clear();
         self.values.clear();
         self.missing.clear();
+    }
+}
+
+/// The newest visible points of several series, in key order. See [`Db::latest_of`](crate::Db::latest_of).
+#[derive(Clone, Debug, Default)]
+pub struct Latest {
+    pub(crate) list: Vec<(SeriesKey, Point)>,
+    pub(crate) missing: Vec<Error>,
+}
+
+impl Latest {
+    /// What could not be read: a series may have had a newer point there.
+    pub fn missing(&self) -> &[Error] {
+        &self.missing
+    }
+}
+
+impl std::ops::Deref for Latest {
+    type Target = [(SeriesKey, Point)];
+
+    fn deref(&self) -> &[(SeriesKey, Point)] {
+        &self.list
     }
 }

@@ -36,6 +36,8 @@ pub(crate) enum Kind {
 
 /// The expiry of a point that does not expire.
 pub(crate) const NEVER: i64 = i64::MAX;
+/// Never, as a distance from a time: no other expiry is as far from any time.
+pub(crate) const NEVER_AFTER: i64 = i64::MAX;
 /// The expiry of a shadow: dead at any time, whatever the clock does.
 pub(crate) const ALWAYS_DEAD: i64 = i64::MIN;
 
@@ -67,6 +69,13 @@ impl PackedPoint {
         let expiry = -EXPIRY_MILLIS_MAX..=EXPIRY_MILLIS_MAX;
         Timestamp::from_millis(self.time).is_storable()
             && (self.expires_at == NEVER || expiry.contains(&self.expires_at))
+    }
+
+    /// Distance from its time to its expiry, in ms, or [`NEVER_AFTER`]; a shadow has none.
+    #[inline]
+    pub(crate) fn after(&self) -> i64 {
+        // Times and expiries of what is stored are within 2^54 of 1970, see `limits`.
+        if self.expires_at == NEVER { NEVER_AFTER } else { self.expires_at - self.time }
     }
 
     /// Whether it can be read at the moment `now`.
