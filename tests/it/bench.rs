@@ -136,6 +136,7 @@ fn what_cannot_be_measured_is_refused() {
         (["--writers", "101"], "a series of its own"),
         (["--batch", "0"], "--batch"),
         (["--points", "0"], "--points"),
+        (["--ttl", "10"], "--ttl"),
         (["--durability", "never"], "--durability"),
     ];
     for (arguments, told) in cases {

@@ -22,24 +22,34 @@ const PAUSE: Duration = Duration::from_millis(1);
 /// How early a waiting writer stops to sleep: about as long as a sleep may take too long.
 const AWAKE: Duration = Duration::from_micros(100);
 
+/// How often a waiting writer looks whether it is still waited for.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
 /// When batches are due.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Schedule {
-    /// From one batch to the next; none when each follows at once.
-    every: Option<Duration>,
+    /// Points a second of all writers; 0 when each batch follows at once.
+    pub(super) rate: u64,
+    /// Of all writers.
+    pub(super) points: u64,
+    pub(super) writers: usize,
+    pub(super) batch: usize,
 }
 
 impl Schedule {
-    /// `rate` points a second in batches of this size; 0 for no schedule.
-    pub(super) fn new(rate: u64, batch: usize) -> Self {
-        let nanos = (batch as u64).saturating_mul(1_000_000_000).checked_div(rate);
-        Self { every: nanos.map(Duration::from_nanos) }
-    }
-
-    /// When a batch is due, from the start.
-    fn due(self, batch: u64) -> Option<Duration> {
-        let nanos = |every: Duration| every.as_nanos().saturating_mul(u128::from(batch));
-        self.every.map(|every| Duration::from_nanos(u64::try_from(nanos(every)).unwrap_or(u64::MAX)))
+    /// When a batch of a writer is due, from the start: each writer gives its `share` of the points evenly in the time
+    /// that the rate leaves for all, whatever others do, and has given so many of them before. Batches of the
+    /// writers are apart by parts of their last one, so that they take turns and none is due behind that time.
+    fn due(self, writer: usize, share: u64, given: u64) -> Option<Duration> {
+        const NANOS: u128 = 1_000_000_000;
+        let share = share.max(1);
+        let last = (share - 1) % self.batch as u64 + 1;
+        // In parts of a point, one for each writer.
+        let before = u128::from(given) * self.writers as u128 + u128::from(last) * writer as u128;
+        let of_all = self.writers as u128 * u128::from(share);
+        // NOTE: below 2^128, with at most 10^12 points and 1,024 writers.
+        let nanos = (before * u128::from(self.points) * NANOS).checked_div(of_all * u128::from(self.rate))?;
+        Some(Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX)))
     }
 }
 
@@ -53,6 +63,8 @@ pub(super) struct Drive<'a> {
     /// What is due or begun later, counted from the start, is not written.
     pub(super) limit: Option<Duration>,
     pub(super) clock: &'a SystemClock,
+    /// Set from outside, and by a writer that fails: nothing more is begun.
+    pub(super) is_over: &'a AtomicBool,
 }
 
 /// What came of it.
@@ -60,6 +72,8 @@ pub(super) struct Drive<'a> {
 pub(super) struct Measured {
     /// From the start to the last acknowledgement.
     pub(super) taken: Duration,
+    /// Time that writers spent in writing, added up; making the batches is not among it.
+    pub(super) writing: Duration,
     pub(super) points: u64,
     /// Times that a batch found no room and was offered again.
     pub(super) refused: u64,
@@ -74,18 +88,18 @@ pub(super) struct Measured {
 impl Drive<'_> {
     /// Writes everything; `progress` hears the number of acknowledged points now and then.
     pub(super) fn run(&self, progress: impl Fn(u64)) -> Result<Measured> {
-        let (points, is_over) = (AtomicU64::new(0), AtomicBool::new(false));
+        let points = AtomicU64::new(0);
         let start = self.clock.monotonic();
         thread::scope(|scope| {
             let (running, ended) = channel::<()>();
             let writers: Vec<_> = (0..self.load.writers())
                 .map(|writer| {
-                    let (running, points, is_over) = (running.clone(), &points, &is_over);
+                    let (running, points) = (running.clone(), &points);
                     scope.spawn(move || {
                         // Goes with the thread, however that ends.
                         let _running = running;
-                        let outcome = self.write(writer, start, points, is_over);
-                        is_over.fetch_or(outcome.is_err(), Ordering::Relaxed);
+                        let outcome = self.write(writer, start, points);
+                        self.is_over.fetch_or(outcome.is_err(), Ordering::Relaxed);
                         outcome
                     })
                 })
@@ -103,23 +117,22 @@ impl Drive<'_> {
     }
 
     /// One writer's part.
-    fn write(&self, writer: usize, start: Duration, points: &AtomicU64, is_over: &AtomicBool) -> Result<Measured> {
+    fn write(&self, writer: usize, start: Duration, points: &AtomicU64) -> Result<Measured> {
         let mut share = self.load.of_writer(writer);
         let mut measured = Measured::default();
         let since_start = || self.clock.monotonic().saturating_sub(start);
-        // Batches of all writers are due in turn.
-        let mut turn = writer as u64;
+        let all = self.load.count(writer);
         while let Some(batch) = share.next_batch(self.batch) {
-            let due = self.schedule.due(turn);
-            turn += self.load.writers() as u64;
+            let due = self.schedule.due(writer, all, measured.points);
             // What is due in time is written, also when that takes longer.
             let begin = due.unwrap_or_else(since_start);
-            if is_over.load(Ordering::Relaxed) || self.limit.is_some_and(|limit| begin >= limit) {
+            if self.limit.is_some_and(|limit| begin >= limit) || !self.wait_until(start + begin) {
                 break;
             }
-            self.wait_until(start + begin);
+            let called = since_start();
             let receipt = self.offer(&batch, &mut measured.refused)?;
             let end = since_start();
+            measured.writing += end.saturating_sub(called);
             // From when it should have been written: a writer that comes late does not hide it.
             measured.latency.record(end.saturating_sub(begin));
             measured.note(end, batch.len() as u64, receipt);
@@ -142,18 +155,20 @@ impl Drive<'_> {
         }
     }
 
+    /// `false` when the run is over before.
     #[allow(clippy::disallowed_methods, reason = "there is nothing to wait for but time")]
-    fn wait_until(&self, moment: Duration) {
-        loop {
+    fn wait_until(&self, moment: Duration) -> bool {
+        while !self.is_over.load(Ordering::Relaxed) {
             let left = moment.saturating_sub(self.clock.monotonic());
             if left.is_zero() {
-                return;
+                return true;
             }
             match left.checked_sub(AWAKE) {
-                Some(asleep) => thread::sleep(asleep),
+                Some(asleep) => thread::sleep(asleep.min(LOOK_EVERY)),
                 None => thread::yield_now(),
             }
         }
+        false
     }
 }
 
@@ -169,6 +184,7 @@ impl Measured {
 
     fn add(&mut self, other: Self) {
         self.taken = self.taken.max(other.taken);
+        self.writing += other.writing;
         self.points += other.points;
         self.refused += other.refused;
         self.replaced += other.replaced;
@@ -176,5 +192,42 @@ impl Measured {
         self.dead_on_arrival += other.dead_on_arrival;
         self.latency.merge(&other.latency);
         self.timeline.merge(other.timeline);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rate_is_kept_by_unequal_writers_and_short_batches() {
+        // Method: every batch of a second's points, by shares that no batch divides; at each one's moment all points
+        // that were due before are counted.
+        const POINTS: u64 = 10_000;
+        for (shares, batch) in [(vec![POINTS], 300), (vec![6_667, 3_333], 1_000), (vec![9_990, 7, 3], 64)] {
+            let schedule = Schedule { rate: POINTS, points: POINTS, writers: shares.len(), batch };
+            let mut batches = Vec::new();
+            for (writer, &share) in shares.iter().enumerate() {
+                let starts = (0..share).step_by(batch);
+                batches.extend(starts.map(|given| {
+                    let due = schedule.due(writer, share, given).expect("there is a rate");
+                    (due, (share - given).min(batch as u64))
+                }));
+            }
+            batches.sort_unstable();
+            let mut before = 0_u64;
+            for (due, points) in batches {
+                assert!(due < Duration::from_secs(1), "{shares:?}: {due:?} is late");
+                let wanted = u64::try_from(due.as_micros()).expect("a second") * POINTS / 1_000_000;
+                let slack = (batch * shares.len()) as u64;
+                assert!(before.abs_diff(wanted) <= slack, "{shares:?}: {before} points before {due:?}");
+                before += points;
+            }
+            assert_eq!(before, POINTS);
+        }
+        let free = Schedule { rate: 0, points: POINTS, writers: 1, batch: 100 };
+        assert_eq!(free.due(0, POINTS, 200), None);
+        let far = Schedule { rate: 1, points: 1_000_000_000_000, writers: 1_024, batch: 1 };
+        assert_eq!(far.due(1_023, 1_000_000_000, 1_000_000_000), Some(Duration::from_nanos(u64::MAX)));
     }
 }

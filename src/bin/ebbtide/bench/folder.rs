@@ -1,10 +1,15 @@
 //! Where a bench keeps its database, and the files it leaves for its user. Knows no database.
 
-use std::fs;
-use std::io::ErrorKind;
+use std::collections::hash_map::RandomState;
+use std::fs::{self, File};
+use std::hash::{BuildHasher as _, Hasher as _};
+use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
+
+/// Names that are tried for a temporary directory.
+const TRIES_MAX: usize = 10;
 
 /// A directory for one database; a temporary one goes with this.
 #[derive(Debug)]
@@ -29,9 +34,17 @@ impl Folder {
     /// A fresh directory where the system keeps such things.
     #[allow(clippy::disallowed_methods, reason = "a place for a database that nobody keeps")]
     pub(super) fn temporary() -> Result<Self> {
-        let path = std::env::temp_dir().join(format!("ebbtide-bench-{}", std::process::id()));
-        fs::create_dir(&path).with_context(|| format!("cannot make {}", path.display()))?;
-        Ok(Self { path, is_temporary: true })
+        let mut tries = 0;
+        loop {
+            // A name that nobody can take before: the map's seed is random.
+            let random = RandomState::new().build_hasher().finish();
+            let path = std::env::temp_dir().join(format!("ebbtide-bench-{random:016x}"));
+            match fs::create_dir(&path) {
+                Ok(()) => return Ok(Self { path, is_temporary: true }),
+                Err(error) if error.kind() == ErrorKind::AlreadyExists && tries < TRIES_MAX => tries += 1,
+                Err(error) => return Err(error).with_context(|| format!("cannot make {}", path.display())),
+            }
+        }
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -50,8 +63,26 @@ impl Drop for Folder {
     }
 }
 
-/// Writes a file that the user asked for.
-#[allow(clippy::disallowed_methods, reason = "a report for the user, not a file of the database")]
-pub(super) fn write(file: &Path, text: &str) -> Result<()> {
-    fs::write(file, text).with_context(|| format!("cannot write {}", file.display()))
+/// A file that the user asked for, opened before there is anything to write, so that a wrong path is told at once. What
+/// was in it stays until then.
+#[derive(Debug)]
+pub(super) struct Paper {
+    path: PathBuf,
+    file: File,
+}
+
+impl Paper {
+    #[allow(clippy::disallowed_methods, reason = "a report for the user, not a file of the database")]
+    pub(super) fn open(path: &Path) -> Result<Self> {
+        let file = File::options().write(true).create(true).truncate(false).open(path);
+        let file = file.with_context(|| format!("cannot write {}", path.display()))?;
+        Ok(Self { path: path.to_owned(), file })
+    }
+
+    pub(super) fn write(mut self, text: &str) -> Result<()> {
+        let is_file = self.file.metadata().is_ok_and(|about| about.is_file());
+        let emptied = if is_file { self.file.set_len(0) } else { Ok(()) };
+        let written = emptied.and_then(|()| self.file.write_all(text.as_bytes()));
+        written.with_context(|| format!("cannot write {}", self.path.display()))
+    }
 }

@@ -61,7 +61,7 @@ impl Load {
     }
 
     /// Points of a writer, in the proportion of its series.
-    fn count(&self, writer: usize) -> u64 {
+    pub(super) fn count(&self, writer: usize) -> u64 {
         let before = |series: usize| {
             let part = u128::from(self.points) * series as u128 / self.keys.len() as u128;
             u64::try_from(part).expect("a part of the points")

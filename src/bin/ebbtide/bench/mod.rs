@@ -6,6 +6,7 @@
 mod drive;
 mod folder;
 mod histogram;
+mod interrupt;
 mod load;
 mod plot;
 mod process;
@@ -21,7 +22,8 @@ use ebbtide::{Clock as _, Db, Durability, SystemClock};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use self::drive::{Drive, Schedule};
-use self::folder::Folder;
+use self::folder::{Folder, Paper};
+use self::interrupt::Interrupt;
 use self::load::Load;
 use self::report::Report;
 
@@ -80,6 +82,9 @@ pub(crate) struct Args {
 /// Runs the command.
 pub(crate) fn run(args: &Args) -> Result<()> {
     args.check()?;
+    let open = |file: &Option<PathBuf>| file.as_deref().map(Paper::open).transpose();
+    let (json, svg) = (open(&args.json)?, open(&args.svg)?);
+    let interrupt = Interrupt::listen()?;
     let folder = match &args.data {
         Some(dir) => Folder::keep(dir)?,
         None => Folder::temporary()?,
@@ -90,28 +95,34 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 
     let clock = SystemClock::default();
     let load = Load::new(args.seed, args.series, args.points, args.ttl, args.writers, clock.now());
-    let schedule = Schedule::new(args.rate, args.batch);
+    let schedule = Schedule { rate: args.rate, points: args.points, writers: args.writers, batch: args.batch };
     let limit = args.seconds.map(Duration::from_secs);
-    let drive = Drive { db: &db, load: &load, batch: args.batch, schedule, limit, clock: &clock };
+    let is_over = interrupt.flag();
+    let drive = Drive { db: &db, load: &load, batch: args.batch, schedule, limit, clock: &clock, is_over };
     let written_before = process::bytes_written();
     let bar = progress_bar(args.points);
     let measured = drive.run(|points| bar.set_position(points));
     bar.finish_and_clear();
     let measured = measured?;
+    interrupt.check()?;
 
     eprintln!("compacting");
     db.flush()?;
+    interrupt.check()?;
     db.compact()?;
+    interrupt.check()?;
     let stats = db.stats();
     db.close()?;
     let written = process::bytes_written().zip(written_before).map(|(after, before)| after.saturating_sub(before));
+    // A file system in memory hands nothing to a device, which is not counted.
+    let written = written.filter(|&bytes| bytes > 0);
     let report = Report { args, measured, stats, written, peak_memory: process::peak_memory_bytes() };
     report.print()?;
-    if let Some(file) = &args.json {
-        folder::write(file, &format!("{:#}\n", report.json()))?;
+    if let Some(paper) = json {
+        paper.write(&format!("{:#}\n", report.json()))?;
     }
-    if let Some(file) = &args.svg {
-        folder::write(file, &plot::svg(&report))?;
+    if let Some(paper) = svg {
+        paper.write(&plot::svg(&report))?;
     }
     Ok(())
 }
@@ -122,6 +133,20 @@ impl Args {
         ensure!((1..=WRITERS_MAX).contains(&self.writers), "--writers must be 1 to {WRITERS_MAX}");
         ensure!((1..=SERIES_MAX).contains(&self.series), "--series must be 1 to {SERIES_MAX}");
         ensure!(self.writers <= self.series, "each writer needs a series of its own: fewer --writers or more --series");
+        self.check_ttl()
+    }
+
+    /// The load lies in half of its time to live, a millisecond or more from scrape to scrape; the other half is for
+    /// the writing, whose length is known if there is a rate.
+    fn check_ttl(&self) -> Result<()> {
+        let scrapes = self.points.div_ceil(self.series as u64) + 1;
+        let due = self.points.checked_div(self.rate).unwrap_or(0).min(self.seconds.unwrap_or(u64::MAX));
+        let least = (scrapes.div_ceil(1_000)).max(due) * 2;
+        ensure!(
+            self.ttl == 0 || u64::from(self.ttl) >= least,
+            "--ttl {} is too short: points would expire before they are written; {least} or more, or 0",
+            self.ttl
+        );
         Ok(())
     }
 }

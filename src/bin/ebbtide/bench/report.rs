@@ -34,6 +34,12 @@ impl Report<'_> {
         ratio(self.measured.points, 1) / self.measured.taken.as_secs_f64().max(1e-9)
     }
 
+    /// As if nothing but writing took time: a writer of a closed load also makes its batches.
+    fn writing_rate(&self) -> f64 {
+        let seconds = self.measured.writing.as_secs_f64() / ratio(self.args.writers as u64, 1);
+        ratio(self.measured.points, 1) / seconds.max(1e-9)
+    }
+
     /// In milliseconds.
     pub(super) fn percentile(&self, of_100_000: u64) -> f64 {
         millis(self.measured.latency.percentile(of_100_000))
@@ -69,6 +75,9 @@ impl Report<'_> {
         )?;
         writeln!(out, "durability     {durability}")?;
         writeln!(out, "rate           {:.0} points/s over {:.3} s", self.rate(), taken.as_secs_f64())?;
+        if *rate == 0 {
+            writeln!(out, "while writing  {:.0} points/s, making the batches left out", self.writing_rate())?;
+        }
         write!(out, "latency        ")?;
         for (name, of_100_000) in PERCENTILES {
             write!(out, "{name} {:.3} ms  ", self.percentile(of_100_000))?;
@@ -100,6 +109,7 @@ impl Report<'_> {
             "asked": {
                 "points": self.args.points, "series": series, "batch": batch, "writers": writers,
                 "points_per_second": rate, "durability": durability.to_string(), "ttl_secs": ttl, "seed": seed,
+                "seconds": self.args.seconds,
             },
             "points": measured.points,
             "batches": measured.latency.count(),
@@ -109,6 +119,8 @@ impl Report<'_> {
             "batches_offered_again": measured.refused,
             "seconds": measured.taken.as_secs_f64(),
             "points_per_second": self.rate(),
+            "writing_seconds": measured.writing.as_secs_f64(),
+            "points_per_second_while_writing": self.writing_rate(),
             "latency_from": self.latency_from(),
             "latency_ms": latency,
             "points_on_disk": self.stats.points,
