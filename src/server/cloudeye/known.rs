@@ -19,7 +19,7 @@ const SETS_OF_SHARD: usize = 512;
 const WAYS: usize = 4;
 
 /// Longest text that is remembered, in bytes: four dimensions with values of 64 characters fit. With the keys the
-/// memory is bounded by 150 MiB; an ordinary metric takes half a kilobyte.
+/// memory is bounded by about 200 MiB; an ordinary metric takes half a kilobyte.
 const TEXT_BYTES_MAX: usize = 512;
 
 /// Keys by the text of a `metric` object. The rules for names have to be the same as long as it lives.
