@@ -13,13 +13,14 @@
 #[path = "workloads/devops.rs"]
 mod devops;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion, SamplingMode, Throughput};
-use ebbtide::{Builder, Db, Durability, Point, Timestamp, Value, WriteBatch};
+use ebbtide::{Builder, Db, Durability, ManualClock, Point, Timestamp, Value, WriteBatch};
 use tempfile::TempDir;
 
-use devops::{Arrival, Devops, SERIES, coin};
+use devops::{Arrival, Devops, SERIES, START, coin};
 
 const BATCHES: [usize; 4] = [1, 100, 1_000, 10_000];
 const SAMPLES: usize = 10;
@@ -57,13 +58,17 @@ enum Kind {
 impl Store {
     fn open(mode: Mode) -> Self {
         let folder = || tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("the build folder is writable");
+        // A day on, so that nothing is too old to be kept, whatever the calendar says.
+        let clock = Arc::new(ManualClock::new(START + Duration::from_secs(86_400)));
         let (kind, folder) = match mode {
             Mode::Ebbtide(durability) => {
                 let folder = folder();
-                let db = Db::builder(folder.path()).durability(durability).open().expect("a fresh folder opens");
-                (Kind::Ebbtide(db), Some(folder))
+                let builder = Db::builder(folder.path()).durability(durability).clock(clock);
+                (Kind::Ebbtide(builder.open().expect("a fresh folder opens")), Some(folder))
             }
-            Mode::EbbtideInMemory => (Kind::Ebbtide(Builder::in_memory().open().expect("memory opens")), None),
+            Mode::EbbtideInMemory => {
+                (Kind::Ebbtide(Builder::in_memory().clock(clock).open().expect("memory opens")), None)
+            }
             Mode::Sled { flush } => {
                 let folder = folder();
                 let config = sled::Config::new().path(folder.path()).flush_every_ms(None);

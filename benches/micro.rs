@@ -2,7 +2,8 @@
 //! the log with and without a sync, the head, flush (which encodes), merge, reading back (which decodes), windows.
 //! All through the public interface, so that a change of what lies behind it leaves the bench as it is.
 //!
-//! Input: W1 (1,000 series every 10 s, walks from a fixed seed). Stores lie below the build folder. `--bench micro
+//! Input: W1 (1,000 series every 10 s, walks from a fixed seed). The stores' clock stands where no point and no window
+//! is too old to be kept, whatever the calendar says. Stores lie below the build folder. `--bench micro
 //! --features server -- flush` measures one of them.
 #![allow(clippy::disallowed_methods, reason = "a bench measures real time")]
 
@@ -15,11 +16,12 @@ mod requests;
 
 use std::hint::black_box;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use criterion::{BatchSize, Criterion, Throughput};
 use ebbtide::server::ServerConfig;
-use ebbtide::{Builder, Db, Durability, Maintenance, SeriesKey, TimeRange, WriteBatch};
+use ebbtide::{Builder, Db, Durability, Maintenance, ManualClock, SeriesKey, TimeRange, WriteBatch};
 use tempfile::TempDir;
 
 use client::Client;
@@ -45,13 +47,14 @@ struct Store {
 
 impl Store {
     fn open(durability: Option<Durability>) -> Self {
+        let clock = Arc::new(ManualClock::new(START + Duration::from_secs(10 * DAY)));
         let Some(durability) = durability else {
-            let db = Builder::in_memory().maintenance(Maintenance::Manual).open().expect("memory opens");
-            return Self { db, _folder: None };
+            let builder = Builder::in_memory().maintenance(Maintenance::Manual).clock(clock);
+            return Self { db: builder.open().expect("memory opens"), _folder: None };
         };
         let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("the build folder is writable");
         let builder = Db::builder(folder.path()).durability(durability).maintenance(Maintenance::Manual);
-        Self { db: builder.open().expect("a fresh folder opens"), _folder: Some(folder) }
+        Self { db: builder.clock(clock).open().expect("a fresh folder opens"), _folder: Some(folder) }
     }
 
     fn write(&self, batches: &[WriteBatch]) {

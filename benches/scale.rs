@@ -2,7 +2,7 @@
 //! then everything merged. After each stage the most memory that the whole process ever had resident is told; the bar
 //! is 256 MiB.
 //!
-//! Input: as W1 with more hosts, every 10 s, 27.8 h in all. Buffered, one writer, batches of 10,000, flushes and
+//! Input: as W1 with more hosts, every 10 s, 27.8 h in all; the store's clock stands where the data ends. Buffered, one writer, batches of 10,000, flushes and
 //! merges in the background; questions come from the writer between two batches. Rates count time in write calls only.
 //! `EBBTIDE_POINTS` asks for fewer points.
 #![allow(clippy::disallowed_methods, reason = "a bench measures real time, and asks the system for its memory")]
@@ -12,15 +12,17 @@
 mod devops;
 mod support;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ebbtide::{Builder, Db, Durability, Maintenance, SeriesKey, TimeRange, Timestamp, Value, WriteBatch};
+use ebbtide::{Builder, Db, Durability, Maintenance, ManualClock, SeriesKey, TimeRange, Timestamp, Value, WriteBatch};
 
 use devops::{Devops, START, coin};
 
 const POINTS: usize = 100_000_000;
 const SERIES: usize = 10 * devops::SERIES;
 const BATCH: usize = 10_000;
+const STEP: Duration = Duration::from_secs(10);
 /// Up to two frozen heads stand beside the active one, so this three times, the log's buffers and the readers' must
 /// fit the bar.
 const HEAD_BYTES_MAX: usize = 32 << 20;
@@ -31,9 +33,11 @@ const REPORTS: usize = 10;
 /// The series whose points are counted and added up on their way in, to be compared with what comes back.
 const WITNESS: usize = 4_242;
 
-fn builder(folder: &std::path::Path) -> Builder {
+fn builder(folder: &std::path::Path, points: usize) -> Builder {
+    let scrapes = u32::try_from(points.div_ceil(SERIES)).expect("a few scrapes");
+    let clock = Arc::new(ManualClock::new(START + STEP * scrapes));
     let builder = Db::builder(folder).durability(Durability::Buffered).head_bytes_max(HEAD_BYTES_MAX);
-    builder.partition_days(1).maintenance(Maintenance::Background)
+    builder.partition_days(1).maintenance(Maintenance::Background).clock(clock)
 }
 
 /// What the kernel says about this process's memory, in MiB; 0 where there is no such file.
@@ -160,7 +164,7 @@ fn main() {
     let points = support::points_max(POINTS);
     println!("{points} points, {SERIES} series, batches of {BATCH}, buffered, head_bytes_max {HEAD_BYTES_MAX}");
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("the build folder is writable");
-    let db = builder(folder.path()).open().expect("a fresh folder opens");
+    let db = builder(folder.path(), points).open().expect("a fresh folder opens");
     let end = ingest(&db, points);
     let witness = end.keys.get(WITNESS);
 
@@ -182,7 +186,7 @@ fn main() {
     drop(db);
     println!("close took {:.1?}", clock.elapsed());
     let clock = Instant::now();
-    let db = builder(folder.path()).open().expect("the store opens again");
+    let db = builder(folder.path(), points).open().expect("the store opens again");
     println!("opening again took {:.1?}", clock.elapsed());
     if let Some(key) = witness {
         end.witness.check(&db, key);
