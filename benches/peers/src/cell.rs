@@ -2,7 +2,8 @@
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// The first argument of a process that runs one cell.
@@ -45,6 +46,8 @@ pub(crate) struct Cell {
     pub(crate) synced: bool,
     pub(crate) writers: usize,
     pub(crate) series: usize,
+    /// Whether the points of a batch come series by series.
+    pub(crate) by_series: bool,
     pub(crate) dir: PathBuf,
 }
 
@@ -61,6 +64,7 @@ impl Cell {
             self.synced.into(),
             self.writers,
             self.series,
+            self.by_series.into(),
         ];
         let words = [&self.store, task, &self.workload, &*self.dir.to_string_lossy()].map(str::to_owned);
         words.into_iter().chain(numbers.map(|number| number.to_string())).collect()
@@ -70,9 +74,12 @@ impl Cell {
         let [store, task, workload, dir, numbers @ ..] = arguments else { panic!("a cell has more arguments") };
         let task = TASKS.iter().find(|(name, _)| name == task).expect("a known task").1;
         let numbers: Vec<usize> = numbers.iter().map(|number| number.parse().expect("a number")).collect();
-        let [points, budget, batch, synced, writers, series] = numbers[..] else { panic!("a cell has six numbers") };
+        let [points, budget, batch, synced, writers, series, by_series] = numbers[..] else {
+            panic!("a cell has seven numbers")
+        };
         let (store, workload, dir) = (store.clone(), workload.clone(), dir.into());
-        Self { store, task, workload, points, budget: budget as u64, batch, synced: synced == 1, writers, series, dir }
+        let (budget, synced, by_series) = (budget as u64, synced == 1, by_series == 1);
+        Self { store, task, workload, points, budget, batch, synced, writers, series, by_series, dir }
     }
 
     /// Runs the cell in a process of its own; gives what it told, or why it did not.
@@ -88,21 +95,12 @@ impl Cell {
             .stderr(Stdio::piped())
             .spawn()
             .expect("this program starts");
-        let start = Instant::now();
-        let status = loop {
-            match child.try_wait().expect("the process is ours") {
-                Some(status) => break status,
-                None if start.elapsed() > TIME_MAX => {
-                    child.kill().expect("the process is ours");
-                    child.wait().expect("the process is ours");
-                    return Err(format!("took more than {} s", TIME_MAX.as_secs()));
-                }
-                None => std::thread::sleep(PAUSE),
-            }
-        };
-        let (mut told, mut complaints) = (String::new(), String::new());
-        child.stdout.take().expect("it is piped").read_to_string(&mut told).expect("it tells numbers");
-        let _ = child.stderr.take().expect("it is piped").read_to_string(&mut complaints);
+        // Read while it runs: a full pipe would hold it up.
+        let told = reader(child.stdout.take().expect("it is piped"));
+        let complaints = reader(child.stderr.take().expect("it is piped"));
+        let status = wait(&mut child);
+        let [told, complaints] = [told, complaints].map(|reader| reader.join().expect("a reader reads"));
+        let Some(status) = status else { return Err(format!("took more than {} s", TIME_MAX.as_secs())) };
         if !status.success() {
             let why = complaints.lines().find(|line| !line.is_empty() && !line.contains("panicked at"));
             return Err(why.unwrap_or("no word").chars().take(200).collect());
@@ -112,5 +110,30 @@ impl Cell {
             Some((name.to_owned(), number.parse().ok()?))
         };
         Ok(told.lines().filter_map(parse).collect())
+    }
+}
+
+/// Takes in what a pipe brings until its other end goes.
+fn reader(mut pipe: impl Read + Send + 'static) -> JoinHandle<String> {
+    std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        let _ = pipe.read_to_end(&mut bytes);
+        String::from_utf8_lossy(&bytes).into_owned()
+    })
+}
+
+/// How a process ended; `None` if it had to be ended.
+fn wait(child: &mut Child) -> Option<ExitStatus> {
+    let start = Instant::now();
+    loop {
+        match child.try_wait().expect("the process is ours") {
+            Some(status) => return Some(status),
+            None if start.elapsed() > TIME_MAX => {
+                child.kill().expect("the process is ours");
+                child.wait().expect("the process is ours");
+                return None;
+            }
+            None => std::thread::sleep(PAUSE),
+        }
     }
 }

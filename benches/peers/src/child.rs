@@ -58,12 +58,15 @@ fn fill(cell: &Cell) {
     let whole = feeder.input_is_over();
     tell("points", fed);
     tell("whole", f64::from(u8::from(whole)));
-    tell("rate", fed / feeder.writing.as_secs_f64());
+    let writing = feeder.writing;
+    tell("rate", fed / writing.as_secs_f64());
     drop(feeder);
 
     let clock = Instant::now();
     store.flush();
-    tell("flush", clock.elapsed().as_secs_f64());
+    let flushing = clock.elapsed();
+    tell("flush", flushing.as_secs_f64());
+    tell("rate_flushed", fed / (writing + flushing).as_secs_f64());
     tell("written", written() / fed);
     for (name, number) in store.extras() {
         tell(name, number / fed);
@@ -163,7 +166,7 @@ fn rate(cell: &Cell) {
     let inputs: Vec<_> = (0..cell.writers)
         .map(|writer| {
             let mut share = input::share(points, writer, cell.writers);
-            input::batches(&mut share, points, cell.batch)
+            input::batches(&mut share, points, cell.batch, cell.by_series)
         })
         .collect();
     let (_, store) = open(cell, NOW);

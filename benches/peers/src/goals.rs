@@ -1,7 +1,7 @@
 //! The lines of numbers to beat, and where each is found among the figures.
 
 use crate::figures::Figures;
-use crate::plan::rate_row;
+use crate::plan::{BY_SERIES, rate_row};
 use crate::stores::KINDS;
 
 #[derive(Clone, Copy, PartialEq)]
@@ -28,7 +28,7 @@ pub(crate) struct Goal {
 impl Goal {
     fn new(what: &'static str, row: impl Into<String>, figure: &'static str) -> Self {
         let (scale, unit, better) = match figure {
-            "rate" => (1e-6, "M/s", Better::More),
+            "rate" | "rate_flushed" => (1e-6, "M/s", Better::More),
             "gain" => (1.0, "x", Better::More),
             "memory" => (1e-6, "MB", Better::Less),
             "reopen" | "expire" => (1e3, "ms", Better::Less),
@@ -66,12 +66,31 @@ impl Goal {
         if self.better == Better::More { one >= other } else { one <= other }
     }
 
+    /// Whether a store has stored all of the line's workload, where that is asked.
+    pub(crate) fn is_whole(&self, figures: &Figures, store: &str) -> bool {
+        figures.get(&self.row, store, "whole").is_none_or(|whole| whole > 0.0)
+    }
+
+    /// What a line says of Ebbtide. A gain over one writer says nothing when one writer is too slow.
+    pub(crate) fn verdict(&self, figures: &Figures) -> &'static str {
+        let Some(own) = self.of(figures, "ebbtide") else { return "not measured" };
+        let one_writer = Self::new("", rate_row(1, true, 1), "rate").at(ONE_SYNCED_WRITER);
+        if self.figure == "gain" && one_writer.of(figures, "ebbtide").is_none_or(|rate| rate < ONE_SYNCED_WRITER) {
+            return "no verdict: one writer missed its goal";
+        }
+        match self.wanted {
+            _ if !self.is_whole(figures, "ebbtide") => "in part",
+            Some(wanted) if self.is_better(own, wanted) => "met",
+            Some(_) => "MISSED",
+            None => "",
+        }
+    }
+
     /// The best of the peers, floors not among them.
     pub(crate) fn best_peer(&self, figures: &Figures) -> Option<(&'static str, f64)> {
         let peers = KINDS.iter().filter(|kind| !kind.is_floor && kind.name != "ebbtide");
         // What holds a part of the workload is no peer in sizes and times.
-        let is_whole = |store| figures.get(&self.row, store, "whole").is_none_or(|whole| whole > 0.0);
-        let peers = peers.filter(|kind| self.figure == "rate" || is_whole(kind.name));
+        let peers = peers.filter(|kind| self.unit == "M/s" || self.is_whole(figures, kind.name));
         let found = peers.filter_map(|kind| Some((kind.name, self.of(figures, kind.name)?)));
         found.filter(|(_, number)| number.is_finite()).reduce(
             |best, next| {
@@ -91,6 +110,9 @@ pub(crate) fn derive(figures: &mut Figures) {
     }
 }
 
+/// Million points a second of one writer, each point synced.
+const ONE_SYNCED_WRITER: f64 = 0.008;
+
 pub(crate) fn goals() -> Vec<Goal> {
     let rate = |what, batch, synced, writers| {
         let goal = Goal::new(what, rate_row(batch, synced, writers), "rate");
@@ -99,13 +121,15 @@ pub(crate) fn goals() -> Vec<Goal> {
     let mut goals = vec![
         Goal::new("W1 ingest, batch 10,000, one writer", "W1", "rate").buffered().at(12.0),
         rate("the same, two writers", 10_000, false, 2).at(16.0),
+        Goal::new("W1 ingest and flush, batch 10,000", "W1", "rate_flushed").buffered(),
+        Goal::new("W1 ingest, batch 10,000, series by series (`push_all`)", BY_SERIES, "rate").buffered().at(25.0),
         rate("W1 ingest, batch 1,000", 1_000, false, 1).at(8.0),
         rate("W1 ingest, batch 100", 100, false, 1).at(4.0),
         rate("W1 ingest, batch 1", 1, false, 1).at(0.8),
         rate("W1 ingest, batch 10,000", 10_000, true, 1).at(5.0),
         rate("W1 ingest, batch 1,000", 1_000, true, 1).at(1.5),
         rate("W1 ingest, batch 100", 100, true, 1).at(0.4),
-        rate("W1 ingest, batch 1", 1, true, 1).at(0.008),
+        rate("W1 ingest, batch 1", 1, true, 1).at(ONE_SYNCED_WRITER),
         rate("64 concurrent writers of 1 point", 1, true, 64),
         Goal::new("64 writers of 1 point against one", rate_row(1, true, 64), "gain").synced().at(20.0),
         Goal::new("W1 disk", "W1", "disk").own("disk_of_points").at(0.35),

@@ -67,7 +67,7 @@ impl<I: Iterator<Item = (SeriesKey, Point)>> Feeder<I> {
     }
 
     fn refill(&mut self) {
-        self.piece = batches(&mut self.input, PIECE.max(self.batch), self.batch);
+        self.piece = batches(&mut self.input, PIECE.max(self.batch), self.batch, false);
         self.next = 0;
     }
 }
@@ -91,12 +91,26 @@ impl<I: Iterator<Item = (SeriesKey, Point)>> Iterator for Feeder<I> {
     }
 }
 
-/// The next points as batches.
+/// The next points as batches; on demand the points of each batch stand series by series, as
+/// [`WriteBatch::push_all`] takes them.
 pub(crate) fn batches(
     input: &mut impl Iterator<Item = (SeriesKey, Point)>,
     points: usize,
     batch: usize,
+    by_series: bool,
 ) -> Vec<Arc<WriteBatch>> {
-    let one = |_| input.by_ref().take(batch).collect::<WriteBatch>();
+    let one = |_| {
+        let some = input.by_ref().take(batch);
+        if by_series { grouped(some.collect()) } else { some.collect() }
+    };
     (0..points.div_ceil(batch)).map(one).take_while(|batch| !batch.is_empty()).map(Arc::new).collect()
+}
+
+fn grouped(mut points: Vec<(SeriesKey, Point)>) -> WriteBatch {
+    points.sort_by(|one, other| one.0.cmp(&other.0));
+    let mut batch = WriteBatch::with_capacity(points.len());
+    for run in points.chunk_by(|one, other| one.0 == other.0) {
+        batch.push_all(run[0].0.clone(), run.iter().map(|(_, point)| point.clone()));
+    }
+    batch
 }

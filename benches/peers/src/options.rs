@@ -13,7 +13,8 @@ Ebbtide beside other embedded stores; writes RESULTS.md and plots.
   --only TEXT    only rows whose name contains this, such as `W1`, `batch 100`, `growth`
   --stores A,B   only these stores
   --growth N     most points of the table of growth (default 100000000)
-  --out DIR      where results are written (default: benches/)
+  --out DIR      where results are written (default: benches/, or target/results/ of the package after a run of
+                 --points, --only or --stores, which is no whole one)
   --dir DIR      where stores live while they are measured (default: the package's target/)";
 
 pub(crate) struct Options {
@@ -39,7 +40,7 @@ impl Options {
             only: String::new(),
             stores: KINDS.iter().map(|kind| kind.name).collect(),
             growth: 100_000_000,
-            out: package.join(".."),
+            out: PathBuf::new(),
             dir: package.join("target"),
             given: arguments.join(" "),
         };
@@ -57,6 +58,10 @@ impl Options {
                 "--stores" => options.choose(value)?,
                 _ => return Err(HELP.into()),
             }
+        }
+        let is_whole = options.points == usize::MAX && options.only.is_empty() && options.stores.len() == KINDS.len();
+        if options.out.as_os_str().is_empty() {
+            options.out = package.join(if is_whole { ".." } else { "target/results" });
         }
         Ok(options)
     }

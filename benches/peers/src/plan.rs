@@ -25,16 +25,20 @@ pub(crate) struct Row {
     synced: bool,
     writers: usize,
     series: usize,
+    by_series: bool,
 }
 
 impl Row {
     fn new(name: &str, tasks: &'static [Task], workload: &'static str, batch: usize) -> Self {
         let (points, synced, writers, series) = (usize::MAX, false, 1, 0);
-        Self { name: name.into(), tasks, workload, points, batch, synced, writers, series }
+        Self { name: name.into(), tasks, workload, points, batch, synced, writers, series, by_series: false }
     }
 }
 
 const BATCH: usize = 10_000;
+
+/// The row of batches whose points come series by series, so that a store looks up a name once for several.
+pub(crate) const BY_SERIES: &str = "W1 batch 10000, by series";
 
 /// Points and series of the table of growth.
 const GROWTH: [(usize, usize); 6] = [
@@ -83,6 +87,7 @@ pub(crate) fn rows(options: &Options) -> Vec<Row> {
         let row = Row::new(&rate_row(batch, synced, writers), &[Task::Rate], "W1", batch);
         rows.push(Row { synced, writers, ..row });
     }
+    rows.push(Row { by_series: true, ..Row::new(BY_SERIES, &[Task::Rate], "W1", BATCH) });
     for row in &mut rows {
         row.points = options.points;
     }
@@ -137,26 +142,29 @@ pub(crate) fn carry_out(options: &Options) -> Figures {
     figures
 }
 
-/// Runs the tasks of one row for one store, each in a process of its own, in one folder.
+/// Runs the tasks of one row for one store, each in a process of its own, in one folder. Figures count only if all have
+/// done what they should, the comparison of answers included.
 fn measure(options: &Options, row: &Row, store: &str, figures: &mut Figures) -> Result<(), String> {
     std::fs::create_dir_all(&options.dir).map_err(|error| error.to_string())?;
     let folder = tempfile::tempdir_in(&options.dir).map_err(|error| error.to_string())?;
     let mut cell = first_cell(options, row, store, folder.path());
+    let mut all = Vec::new();
     for task in row.tasks {
         cell.task = *task;
         if *task != Task::Fill && crate::stores::kind(store).is_floor && *task != Task::Rate {
             break;
         }
         let told = cell.run()?;
-        for (name, number) in &told {
-            figures.add(&row.name, store, name, *number);
-        }
+        all.extend(told.iter().cloned());
         let told = |wanted: &str| told.iter().find(|(name, _)| name == wanted).map(|(_, number)| whole_number(*number));
         if let (Task::Fill, Some(points), Some(whole)) = (task, told("points"), told("whole")) {
             cell.points = points;
             // What is not whole is opened and checked, but its answers are no others' equals: no time to ask.
             cell.budget = if whole == 1 { cell.budget } else { 0 };
         }
+    }
+    for (name, number) in &all {
+        figures.add(&row.name, store, name, *number);
     }
     Ok(())
 }
@@ -177,6 +185,7 @@ fn first_cell(options: &Options, row: &Row, store: &str, dir: &Path) -> Cell {
         synced: row.synced,
         writers: row.writers,
         series: row.series,
+        by_series: row.by_series,
         dir: dir.into(),
     }
 }

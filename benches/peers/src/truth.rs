@@ -22,7 +22,7 @@ pub(crate) struct Series {
 
 pub(crate) struct Truth {
     pub(crate) kept: Vec<Series>,
-    /// All names, and the newest point of each, for the first thousand.
+    /// All names, and the newest point of each, for the first thousand, in key order.
     pub(crate) keys: Vec<SeriesKey>,
     pub(crate) latest: Vec<Sample>,
     /// Where the data ends, in ms, exclusively.
@@ -50,7 +50,10 @@ impl Truth {
                 series.points.insert(sample.0, (sample.1, point.expires_at.map(Timestamp::as_millis)));
             }
         }
-        let (keys, latest) = latest.into_values().unzip();
+        // In key order, in which a store may give all of them at once.
+        let mut latest: Vec<_> = latest.into_values().collect();
+        latest.sort_by(|one, other| one.0.cmp(&other.0));
+        let (keys, latest) = latest.into_iter().unzip();
         let kept = kept.into_values().collect();
         Self { kept, keys, latest, end }
     }

@@ -1,11 +1,12 @@
 //! Ebbtide, as a program would use it: default settings, maintenance in the background.
 
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use ebbtide::{
-    Db, Durability, ErrorKind, Maintenance, ManualClock, SeriesKey, TimeRange, Timestamp, Window, WriteBatch,
+    Columns, Db, Durability, ErrorKind, Function, Maintenance, ManualClock, Selector, SeriesKey, TimeRange, Timestamp,
+    WriteBatch,
 };
 
 use super::{Batches, Kind, Sample, Setup, Statistic, Store, float};
@@ -27,6 +28,8 @@ const PAUSE: Duration = Duration::from_millis(1);
 struct Ebbtide {
     db: Db,
     clock: Arc<ManualClock>,
+    /// What a reader keeps from answer to answer.
+    columns: Mutex<Columns>,
 }
 
 impl Ebbtide {
@@ -39,7 +42,7 @@ impl Ebbtide {
             builder = builder.retention(OLD).store_non_finite(true);
         }
         let db = builder.maintenance(Maintenance::Background).series_max(SERIES_MAX).open();
-        Self { db: db.expect("the store opens"), clock }
+        Self { db: db.expect("the store opens"), clock, columns: Mutex::default() }
     }
 
     /// Writes a batch, again when the store asks to come back later.
@@ -69,30 +72,30 @@ impl Store for Ebbtide {
     }
 
     fn raw(&self, key: &SeriesKey, range: Range<i64>, out: &mut Vec<Sample>) {
-        let points = self.db.points(key, range_of(range)).expect("the store answers");
-        out.extend(points.map(|point| {
-            let point = point.expect("the store answers");
-            (point.time.as_millis(), float(point.value))
-        }));
+        let mut columns = self.columns.lock().expect("no reader panics");
+        self.db.read_into(key, range_of(range), &mut columns).expect("the store answers");
+        assert!(columns.missing().is_empty(), "the store answers");
+        out.extend(columns.iter().map(|(time, value)| (time.as_millis(), float(value))));
     }
 
     fn windows(&self, keys: &[SeriesKey], range: Range<i64>, period: i64, statistic: Statistic) -> Vec<f64> {
         let period = Duration::from_millis(period.unsigned_abs());
-        let value = |window: &Window| match statistic {
-            Statistic::Average => window.average(),
-            Statistic::Max => float(window.max()),
+        let function = match statistic {
+            Statistic::Average => Function::Average,
+            Statistic::Max => Function::Max,
         };
         let mut out = Vec::new();
         for key in keys {
-            let windows = self.db.windows(key, range_of(range.clone()), period).expect("the store answers");
-            out.extend(windows.iter().map(value));
+            let values = self.db.values(key, range_of(range.clone()), period, function);
+            out.extend(values.expect("the store answers").iter().map(|(_, number)| number.to_f64()));
         }
         out
     }
 
     fn latest(&self, keys: &[SeriesKey]) -> Vec<Sample> {
-        let latest = keys.iter().filter_map(|key| self.db.latest(key).expect("the store answers"));
-        latest.map(|point| (point.time.as_millis(), float(point.value))).collect()
+        let latest = self.db.latest_of(&Selector::all()).expect("the store answers");
+        debug_assert!(latest.iter().map(|(key, _)| key).eq(keys), "asked is for all of them");
+        latest.iter().map(|(_, point)| (point.time.as_millis(), float(point.value))).collect()
     }
 
     fn expire(&self, now: i64) -> bool {

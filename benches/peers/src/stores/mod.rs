@@ -82,7 +82,7 @@ pub(crate) trait Store: Sync {
         windows
     }
 
-    /// The newest point of each series.
+    /// The newest point of each series, in their order; they are all that the store has, in key order.
     fn latest(&self, keys: &[SeriesKey]) -> Vec<Sample>;
 
     /// Lets the time be `now`, in ms: what has expired goes, as far as the store can do that. `false` if it cannot.
