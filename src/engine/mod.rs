@@ -35,11 +35,15 @@ mod windows;
 mod write;
 
 #[cfg(test)]
+mod cache_tests;
+#[cfg(test)]
 mod crash_tests;
 #[cfg(test)]
 mod damage_tests;
 #[cfg(test)]
 mod fault_tests;
+#[cfg(test)]
+mod flush_tests;
 #[cfg(test)]
 mod model_tests;
 #[cfg(test)]

@@ -1,6 +1,9 @@
 //! One number for each window. Where one segment has all that is stored of a partition's windows, and nothing recent
 //! can change them, the number comes out of its columns; else out of the windows themselves, which say the same.
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 use std::time::Duration;
 

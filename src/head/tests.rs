@@ -1,10 +1,9 @@
 //! The head against an ordered map, its count of points and memory, and what its tally says.
 
-use std::collections::BTreeMap;
+mod random;
 
 use super::*;
 use crate::model::point::{Point, Unit};
-use proptest::prelude::*;
 
 const SERIES: SeriesId = SeriesId(7);
 
@@ -121,110 +120,4 @@ fn units_come_back_however_they_alternate() {
 fn a_frozen_head_can_be_shared_between_threads() {
     fn is_shared<T: Send + Sync>(_: &T) {}
     is_shared(&std::sync::Arc::new(Head::default()));
-}
-
-/// What a test does to a head.
-#[derive(Clone, Debug)]
-enum Act {
-    Put { series: u32, point: Point, accepted_at: Timestamp },
-    Erase { series: u32, from: i64, to: i64 },
-}
-
-fn act() -> impl Strategy<Value = Act> {
-    let series = prop_oneof![0_u32..3, Just(u32::MAX - 1)];
-    let expiry = prop_oneof![Just(None), (0_i64..60).prop_map(|expiry| Some(at(expiry)))];
-    let put = (series.clone(), 0_i64..40, any::<i64>(), expiry, 15_i64..25);
-    let put = put.prop_map(|(series, time, value, expires_at, accepted)| {
-        let point = Point { expires_at, ..Point::new(at(time), value) };
-        Act::Put { series, point, accepted_at: at(accepted) }
-    });
-    let moment = || prop_oneof![8 => -5_i64..45, 1 => Just(i64::MIN), 1 => Just(i64::MAX)];
-    let erase = (series, moment(), moment()).prop_map(|(series, from, to)| Act::Erase { series, from, to });
-    prop_oneof![9 => put, 1 => erase]
-}
-
-type Model = BTreeMap<(u32, i64), PackedPoint>;
-/// Of each time, the last of the writes that replaced each other, and whether the next one may replace it.
-type Chains = BTreeMap<(u32, i64), Vec<(PackedPoint, bool)>>;
-
-/// Does the same to both, and holds the tally against the model's.
-fn apply(head: &mut Head, model: &mut Model, chains: &mut Chains, act: Act) -> Result<(), TestCaseError> {
-    match act {
-        Act::Put { series, point, accepted_at } => {
-            let time = point.time.as_millis();
-            let newest = model.range((series, i64::MIN)..=(series, i64::MAX)).next_back().map(|((_, time), _)| *time);
-            let old = model.insert((series, time), PackedPoint::new(&point, None));
-            let chain = chains.entry((series, time)).or_default();
-            if chain.last().is_some_and(|(last, is_there)| *is_there && last.is_visible_at(accepted_at)) {
-                chain.pop();
-            }
-            chain.push((PackedPoint::new(&point, None), true));
-            let is_alive = point.is_visible_at(accepted_at);
-            let expected = Tally {
-                stored: usize::from(is_alive),
-                replaced: usize::from(is_alive && old.is_some_and(|old| old.is_visible_at(accepted_at))),
-                late: usize::from(is_alive && newest.is_some_and(|newest| time < newest)),
-                dead_on_arrival: usize::from(!is_alive),
-                not_aggregated: 0,
-            };
-            let mut tally = Tally::default();
-            put(head, SeriesId(series), &point, accepted_at, &mut tally);
-            prop_assert_eq!(tally, expected);
-        }
-        Act::Erase { series, from, to } => {
-            head.erase(SeriesId(series), TimeRange::new(at(from), at(to)));
-            let is_erased = |&(each, time): &(u32, i64)| each == series && from <= time && time < to;
-            model.retain(|place, _| !is_erased(place));
-            chains.iter_mut().filter(|(place, _)| is_erased(place)).for_each(|(_, chain)| {
-                for (_, is_there) in chain {
-                    *is_there = false;
-                }
-            });
-        }
-    }
-    Ok(())
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1_000))]
-
-    #[test]
-    fn a_head_answers_like_an_ordered_map(
-        acts in prop::collection::vec(act(), 0..120),
-        from in -5_i64..45,
-        to in -5_i64..45,
-        count_max in 0_usize..20,
-    ) {
-        // Goal: late, equal, dead and deleted times come out as from a map. Method: the same calls on both.
-        let (mut head, mut model, mut chains) = (Head::default(), Model::new(), Chains::new());
-        for act in acts {
-            apply(&mut head, &mut model, &mut chains, act)?;
-        }
-        let range = TimeRange::new(at(from), at(to));
-        for series in [0, 1, 2, 9, u32::MAX - 1] {
-            let all: Vec<PackedPoint> =
-                model.iter().filter(|((each, _), _)| *each == series).map(|(_, point)| *point).collect();
-            let id = SeriesId(series);
-            prop_assert_eq!(&head.range(id, TimeRange::ALL).collect::<Vec<_>>(), &all);
-            let of_series = chains.iter().filter(|((each, _), _)| *each == series);
-            let counting: Vec<(PackedPoint, bool)> = of_series
-                .flat_map(|(_, chain)| chain.iter().enumerate().map(|(place, (point, _))| (*point, place == 0)))
-                .collect();
-            let told: Vec<_> = head.chains(id, TimeRange::ALL).map(|chain| (chain.point, chain.is_first)).collect();
-            prop_assert_eq!(&told, &counting);
-            prop_assert_eq!(head.series_sorted().contains(&id), !counting.is_empty());
-            let expected: Vec<PackedPoint> =
-                all.into_iter().filter(|point| from <= point.time && point.time < to).collect();
-            prop_assert_eq!(&head.range(id, range).collect::<Vec<_>>(), &expected);
-            let mut copied = vec![PackedPoint::shadow(0)];
-            head.copy_range(id, range, count_max, &mut copied);
-            prop_assert_eq!(&copied[1..], &expected[..count_max.min(expected.len())], "behind what was there");
-        }
-        let mut series: Vec<SeriesId> = chains.keys().map(|(series, _)| SeriesId(*series)).collect();
-        series.dedup();
-        prop_assert_eq!(head.series_sorted(), series);
-        prop_assert_eq!((head.len(), head.is_empty()), (model.len(), model.is_empty()));
-        let runs: usize = head.runs.values().map(Run::bytes).sum();
-        prop_assert_eq!(head.run_bytes, runs, "memory is counted as it changes");
-    }
 }
