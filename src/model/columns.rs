@@ -72,3 +72,12 @@ impl std::ops::Deref for Latest {
         &self.list
     }
 }
+
+impl IntoIterator for Latest {
+    type Item = (SeriesKey, Point);
+    type IntoIter = std::vec::IntoIter<Self::Item>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.list.into_iter()
+    }
+}

@@ -8,6 +8,7 @@ use crate::env::clock::ManualClock;
 use crate::env::memory::MemoryDisk;
 use crate::model::batch::WriteBatch;
 use crate::model::point::{Point, Value};
+use crate::model::segment::DAY_MILLIS;
 use crate::model::windows::Fill;
 
 /// A midnight.
