@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use crate::manifest::Version;
 use crate::model::rollup::Rollup;
-use crate::model::segment::{ExpiryClass, Partition, Role, SegmentMeta};
+use crate::model::segment::{DAY_MILLIS, ExpiryClass, Partition, Role, SegmentMeta};
 use crate::model::time::Timestamp;
 
 /// Segments are merged when this many of similar size are there.
@@ -22,7 +22,6 @@ const FOLD_PART: u64 = 8;
 const MERGED_BYTES_MAX: u64 = 1 << 30;
 /// What a job leaves free on the disk, in bytes, so that log and deletion go on.
 const FREE_BYTES_KEPT: u64 = 16 << 20;
-const DAY_MILLIS: i64 = 86_400_000;
 
 /// A piece of work. All inputs lie in one partition, except those of a drop.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -26,7 +26,7 @@ struct Place {
     bits: u64,
 }
 
-/// Points in order of time, which are never moved once they are there.
+/// Points in order of time, which are not moved when more come.
 #[derive(Default)]
 struct Block {
     /// The time of the first point.
@@ -44,8 +44,6 @@ pub(super) struct Run {
     end: Block,
     /// Points in `full`.
     full_len: usize,
-    /// How many points all blocks have room for.
-    room: usize,
     /// The time of the last one, here so that appending need not wait for the memory that holds it.
     newest: Option<i64>,
     /// Value and manner of points that came when a newer one was already there. A tree, so that a reversed series costs
@@ -82,21 +80,22 @@ impl Run {
     #[cold]
     #[inline(never)]
     fn begin_block(&mut self, start: i64) -> isize {
-        let before = self.bytes();
+        let table = self.full.capacity();
         let len = self.full_len + self.end.places.len();
         // A block that ends before it is full shows that times lie weeks apart.
         let is_full = self.end.places.len() == self.end.places.capacity();
         let room = if is_full { (len / 4).clamp(ROOM_MIN, ROOM_MAX) } else { ROOM_MIN };
         let mut ended = std::mem::replace(&mut self.end, Block { start, places: Vec::with_capacity(room) });
+        let room = ended.places.capacity();
         if !ended.places.is_empty() {
-            self.room -= ended.places.capacity();
             ended.places.shrink_to_fit();
-            self.room += ended.places.capacity();
             self.full.push(ended);
         }
         self.full_len = len;
-        self.room += self.end.places.capacity();
-        self.bytes().cast_signed() - before.cast_signed()
+        let kept = self.full.last().map_or(0, |ended| ended.places.capacity());
+        let places = (self.end.places.capacity() + kept).cast_signed() - room.cast_signed();
+        let blocks = (self.full.capacity() - table) * size_of::<Block>();
+        places * size_of::<Place>().cast_signed() + blocks.cast_signed()
     }
 
     /// Manner and value of what stands at a time that is not newer than all others.
@@ -207,7 +206,8 @@ impl Run {
 
     /// Memory held, in bytes.
     pub(super) fn bytes(&self) -> usize {
-        self.room * size_of::<Place>() + self.full.capacity() * size_of::<Block>() + self.late.len() * Self::LATE_BYTES
+        let room: usize = self.full.iter().chain([&self.end]).map(|block| block.places.capacity()).sum();
+        room * size_of::<Place>() + self.full.capacity() * size_of::<Block>() + self.late.len() * Self::LATE_BYTES
     }
 
     /// What is in order in a range: pieces of blocks, none of them empty.

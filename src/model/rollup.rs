@@ -5,10 +5,8 @@ use std::time::Duration;
 
 use crate::error::{Error, Result};
 use crate::model::limits::{LATE_MAX, TIERS_MAX};
-use crate::model::segment::Partition;
+use crate::model::segment::{DAY_MILLIS, Partition};
 use crate::model::time::Timestamp;
-
-const DAY_MILLIS: i64 = 86_400_000;
 
 /// Which late points count in windows (semantics S6). Fixed when a database is made.
 ///

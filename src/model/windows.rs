@@ -63,6 +63,21 @@ pub enum Function {
     Latest,
 }
 
+#[cfg(test)]
+impl Function {
+    pub(crate) const ALL: [Self; 9] = [
+        Self::Average,
+        Self::Min,
+        Self::Max,
+        Self::Sum,
+        Self::Count,
+        Self::Variance,
+        Self::First,
+        Self::Last,
+        Self::Latest,
+    ];
+}
+
 /// What stands where there is no window. Before the first window and behind the last one nothing is ever made up.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 #[non_exhaustive]

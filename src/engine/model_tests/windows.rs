@@ -15,18 +15,6 @@ use crate::model::time::{TimeRange, Timestamp};
 use crate::model::window::Window;
 use crate::model::windows::{Fill, Function};
 
-const FUNCTIONS: [Function; 9] = [
-    Function::Average,
-    Function::Min,
-    Function::Max,
-    Function::Sum,
-    Function::Count,
-    Function::Variance,
-    Function::First,
-    Function::Last,
-    Function::Latest,
-];
-
 /// What a window should say.
 #[derive(Debug)]
 struct Expected {
@@ -172,7 +160,7 @@ impl History {
                 return Err(told(format!("at {}: {why}\n  {window:?}\n  {expected:?}", window.start)));
             }
         }
-        for function in FUNCTIONS {
+        for function in Function::ALL {
             let values = self.engine().values(&self.frame.keys[series], range, length, function);
             let values = values.map_err(|error| told(error.to_string()))?;
             // As text, in which a NaN equals itself.

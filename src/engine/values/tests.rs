@@ -17,18 +17,6 @@ const DAYS: i64 = 3;
 const HOUR_MILLIS: i64 = 3_600_000;
 /// Of the windows that are stored, and longer ones.
 const LENGTHS: [i64; 4] = [300_000, HOUR_MILLIS, 8 * HOUR_MILLIS, DAY_MILLIS];
-const FUNCTIONS: [Function; 9] = [
-    Function::Average,
-    Function::Min,
-    Function::Max,
-    Function::Sum,
-    Function::Count,
-    Function::Variance,
-    Function::First,
-    Function::Last,
-    Function::Latest,
-];
-
 fn key(metric: &str) -> SeriesKey {
     SeriesKey::new("SIM.VALUES", metric, [("n", "1")]).expect("a valid key")
 }
@@ -83,7 +71,7 @@ fn values_of_resting_series_come_out_of_columns() {
     // windows as they are stored and longer ones, asked of the columns directly.
     let engine = stored();
     for metric in ["int", "decimal", "double", "mixed"] {
-        for (length, function) in LENGTHS.iter().flat_map(|length| FUNCTIONS.map(|function| (*length, function))) {
+        for (length, function) in LENGTHS.iter().flat_map(|length| Function::ALL.map(|function| (*length, function))) {
             // Columns tell neither the spread of values nor the time of the last one, nor what has no decimal form.
             let is_told = !matches!(function, Function::Variance | Function::Latest);
             let is_taken = is_told && ["int", "decimal"].contains(&metric);
