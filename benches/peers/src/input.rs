@@ -8,8 +8,8 @@ use ebbtide::{Point, SeriesKey, WriteBatch};
 use crate::workloads::devops::{Devops, SERIES, START, coin};
 use crate::workloads::{Arrivals, arrivals};
 
-/// Points that are made ahead: about 13 MB.
-const PIECE: usize = 200_000;
+/// Points that are made ahead: about 3 MB, little beside what a store takes.
+const PIECE: usize = 50_000;
 /// Of the points of a workload, the first bring names that a store may keep; later names are equal to them, but not the
 /// same objects in memory, as if each had been read from a request.
 const FIRST: usize = 1_000;

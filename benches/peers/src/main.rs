@@ -9,6 +9,7 @@
 
 mod cell;
 mod child;
+mod elsewhere;
 mod figures;
 mod goals;
 mod growth;
@@ -40,7 +41,8 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let figures = plan::carry_out(&options);
+    let mut figures = plan::carry_out(&options);
+    elsewhere::carry_out(&options.only, options.rounds, &mut figures);
     report::write(&options, &figures);
     ExitCode::SUCCESS
 }

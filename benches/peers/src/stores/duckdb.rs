@@ -1,5 +1,6 @@
 //! A row per point in `DuckDB`, a column store.
 
+use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
@@ -142,14 +143,17 @@ impl Store for Duck {
     }
 
     fn latest(&self, keys: &[SeriesKey]) -> Vec<Sample> {
-        let ids = list(keys.iter().map(|key| self.names.get(key)));
+        let ids: Vec<u32> = keys.iter().map(|key| self.names.get(key)).collect();
         let text = format!(
-            "SELECT max(time), arg_max(value, time) FROM points WHERE series IN ({ids}) GROUP BY series ORDER BY series"
+            "SELECT series, max(time), arg_max(value, time) FROM points WHERE series IN ({}) GROUP BY series",
+            list(ids.iter().copied())
         );
-        self.with(|connection| {
+        let mut found: HashMap<u32, Sample> = self.with(|connection| {
             let mut query = connection.prepare_cached(&text)?;
-            query.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
-        })
+            query.query_map([], |row| Ok((row.get(0)?, (row.get(1)?, row.get(2)?))))?.collect()
+        });
+        // Asked for in key order, found in any.
+        ids.iter().filter_map(|id| found.remove(id)).collect()
     }
 
     fn expire(&self, now: i64) -> bool {
