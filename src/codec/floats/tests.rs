@@ -213,3 +213,14 @@ proptest! {
         let _answer = decoded(&bytes, values.len());
     }
 }
+
+#[test]
+fn whole_numbers_become_the_doubles_that_a_cast_gives() {
+    let decimal = Decimal { exponent: 0, single: false };
+    let farthest = 1_i64 << 51;
+    for int in (-50..50).chain([farthest, farthest - 1, -farthest, 1 - farthest, 1 << 50, 123_456_789_012_345]) {
+        #[expect(clippy::cast_precision_loss, reason = "they are below 2^53")]
+        let cast = int as f64;
+        assert_eq!(decimal.bits(int), cast.to_bits(), "{int}");
+    }
+}
