@@ -135,7 +135,8 @@ impl Engine {
         let version = view.shelf.version.clone();
         let committed = Committed { last: version.flushed, next_series: version.next_series };
         let nothing = Replay { next_number: version.log_floor.max(1), ..Replay::default() };
-        let wal = Wal::new(disk.clone(), dir, format.lineage, settings.log_file_bytes, &nothing);
+        let (file_bytes, durability) = (settings.log_file_bytes, settings.durability);
+        let wal = Wal::new(disk.clone(), dir, format.lineage, file_bytes, durability, &nothing);
         Self {
             guard: ClockGuard::new(settings.clock.clone(), version.horizon),
             gauges: Gauges::default(),
@@ -193,7 +194,8 @@ impl Engine {
         let mut writer = self.writer.lock();
         let mut wal = self.commit.lock();
         let mut view = self.view.write();
-        *wal = Wal::new(self.disk.clone(), &self.dir, self.format.lineage, self.settings.log_file_bytes, &replay);
+        let (file_bytes, durability) = (self.settings.log_file_bytes, self.settings.durability);
+        *wal = Wal::new(self.disk.clone(), &self.dir, self.format.lineage, file_bytes, durability, &replay);
         view.visible = view.visible.max(replay.last);
         let committed = self.measure(&wal, &view);
         *writer = Writer::new(committed, view.epoch, version.horizon);

@@ -42,7 +42,7 @@ pub(crate) struct Settings {
     pub(crate) strict: bool,
     /// Whether the catalogue is stored. In memory it is not; simulations rebuild it at each open.
     pub(crate) store_catalog: bool,
-    /// Length a log file is preallocated to; a constant outside of tests.
+    /// Length at which a log file is full; a constant outside of tests.
     pub(crate) log_file_bytes: u64,
     /// Most bytes of log; a constant outside of tests.
     pub(crate) log_bytes_max: u64,

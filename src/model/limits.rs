@@ -37,7 +37,7 @@ pub const BATCH_POINTS_MAX: usize = 100_000;
 /// Longest payload of one log frame, in bytes. A batch becomes one frame, so this bounds a batch too.
 pub const FRAME_PAYLOAD_BYTES_MAX: usize = 16 << 20;
 
-/// Length a log file is preallocated to, in bytes: a few milliseconds to lay out, and a restart
+/// Length at which a log file is full, in bytes: a few milliseconds to lay out, and a restart
 /// that has to mend the last file rewrites at most this much (or one larger frame).
 pub const LOG_FILE_BYTES: u64 = 8 << 20;
 

@@ -9,7 +9,7 @@ use crate::env::disk::Disk;
 use crate::env::faulty::{Fault, FaultyDisk, Image, Trouble};
 use crate::env::layout;
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::durability::Sequence;
+use crate::model::durability::{Durability, Sequence};
 use crate::model::limits::LOG_NUMBER_MAX;
 use crate::wal::format::Payload;
 use crate::wal::tests::{DIR, LINEAGE, append, path, payload, quarantined, read_from, written};
@@ -17,7 +17,7 @@ use crate::wal::{Replay, Wal};
 
 /// A log that goes on behind what was replayed.
 fn go_on(disk: &FaultyDisk, replay: &Replay) -> Wal {
-    Wal::new(Arc::new(disk.clone()), Path::new(DIR), LINEAGE, 400, replay)
+    Wal::new(Arc::new(disk.clone()), Path::new(DIR), LINEAGE, 400, Durability::Sync, replay)
 }
 
 fn numbers(disk: &FaultyDisk) -> Vec<u64> {

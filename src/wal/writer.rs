@@ -8,7 +8,7 @@ use crate::codec::checksum::Place;
 use crate::env::disk::{Disk, DiskFile, temporary};
 use crate::env::layout;
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::durability::Sequence;
+use crate::model::durability::{Durability, Sequence};
 use crate::wal::format::{FILE_HEADER_BYTES, Kind, Payload, SEAL_BYTES, empty_payload, encode_file_header, put_frame};
 use crate::wal::reader::{CompleteFile, Replay};
 use crate::wal::verify::LogCheck;
@@ -22,8 +22,10 @@ pub(crate) struct Wal {
     /// The `wal` folder.
     dir: PathBuf,
     lineage: [u8; 16],
-    /// Length to which files are laid out.
+    /// Length at which a file is full, unless its one frame is larger.
     file_bytes: u64,
+    /// Whether files are laid out to that length, so that the syncs to come need not change it.
+    is_laid_out: bool,
     next_number: u64,
     /// In order, those of earlier runs among them.
     complete: Vec<CompleteFile>,
@@ -63,7 +65,16 @@ struct LogFile {
 
 impl Wal {
     /// A log that goes on, with a new file, behind what was replayed.
-    pub(crate) fn new(disk: Arc<dyn Disk>, volume: &Path, lineage: [u8; 16], file_bytes: u64, replay: &Replay) -> Self {
+    ///
+    /// Zeros are written ahead for the sake of syncs only, so a `Buffered` volume does without them.
+    pub(crate) fn new(
+        disk: Arc<dyn Disk>,
+        volume: &Path,
+        lineage: [u8; 16],
+        file_bytes: u64,
+        durability: Durability,
+        replay: &Replay,
+    ) -> Self {
         let state = match &replay.unmended {
             None => State::Open,
             Some(error) => {
@@ -75,6 +86,7 @@ impl Wal {
             dir: volume.join(layout::WAL),
             lineage,
             file_bytes,
+            is_laid_out: durability != Durability::Buffered,
             next_number: replay.next_number,
             complete: replay.files.clone(),
             file: None,
@@ -251,7 +263,7 @@ impl Wal {
         Ok(())
     }
 
-    /// Makes the next file. It gets its name only once its header and its space are durable.
+    /// Makes the next file. It gets its name only once its header, and the space that is laid out, are durable.
     fn create_file(&mut self, capacity: u64) -> Result<()> {
         let number = self.next_number;
         let path = self.dir.join(layout::log_name(number));
@@ -259,7 +271,9 @@ impl Wal {
         let made = (|| {
             let mut file = self.disk.create(&draft)?;
             file.write_at(&encode_file_header(self.lineage, number), 0)?;
-            file.allocate(capacity)?;
+            if self.is_laid_out {
+                file.allocate(capacity)?;
+            }
             file.sync()?;
             self.disk.rename(&draft, &path)?;
             Ok(file)

@@ -17,6 +17,7 @@ use crate::env::dice::Dice;
 use crate::env::memory::MemoryDisk;
 use crate::error::ErrorKind;
 use crate::model::batch::WriteBatch;
+use crate::model::durability::Durability;
 use crate::model::point::Point;
 use crate::model::selector::Selector;
 use crate::model::series::SeriesKey;
@@ -257,7 +258,8 @@ impl History {
         // As good as killed, without leaking its memory: what it would do at its end is done elsewhere.
         engine.is_closed.store(true, Ordering::SeqCst);
         let elsewhere = Arc::new(MemoryDisk::default());
-        *engine.commit.lock() = Wal::new(elsewhere, Path::new(DIR), [7; 16], 1 << 10, &Replay::default());
+        *engine.commit.lock() =
+            Wal::new(elsewhere, Path::new(DIR), [7; 16], 1 << 10, Durability::default(), &Replay::default());
         self.restart(horizon)
     }
 
