@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::db::Db;
 use crate::engine::Engine;
-use crate::engine::settings::{Maintenance, Settings};
+use crate::engine::settings::{KeepCatalog, Maintenance, Settings};
 use crate::env::clock::Clock;
 use crate::env::disk::Disk;
 use crate::env::memory::MemoryDisk;
@@ -39,7 +39,7 @@ impl Builder {
     pub(crate) fn new(dir: &Path) -> Self {
         Self {
             dir: Some(dir.to_owned()),
-            settings: Settings { store_catalog: true, ..Settings::default() },
+            settings: Settings { keep_catalog: KeepCatalog::WhereItPays, ..Settings::default() },
             retention: None,
         }
     }

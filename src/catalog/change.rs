@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use rustc_hash::FxHashSet;
+
 use crate::catalog::block::{self, Size};
 use crate::catalog::name::{Stored, name_of};
 use crate::error::{Error, Result};
@@ -81,6 +83,19 @@ pub(super) fn plan_all(generation: u64, size: Size, mut series: Vec<Stored>) -> 
 pub(super) fn mark_of(generation: u64, series: &[Stored]) -> CatalogMark {
     let checksum = series.iter().fold(0_u64, |sum, each| sum.wrapping_add(each.checksum()));
     CatalogMark { generation, series: series.len() as u64, checksum }
+}
+
+/// Whether series are what the mark beside them says.
+pub(super) fn check(series: &[Stored], mark: CatalogMark) -> Result<()> {
+    if !series.is_sorted_by(|one, next| one.name < next.name) {
+        return Err(Error::corrupt("its blocks overlap"));
+    }
+    let ids: FxHashSet<SeriesId> = series.iter().map(|each| each.id).collect();
+    let read = mark_of(mark.generation, series);
+    if read != mark || ids.len() != series.len() {
+        return Err(Error::corrupt(format!("it holds {read:?}, its own mark says {mark:?}")));
+    }
+    Ok(())
 }
 
 /// Neighbouring blocks that are changed together.

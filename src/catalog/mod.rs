@@ -1,5 +1,5 @@
-//! Which series there are: names to numbers and back, in memory, and a copy on disk that spares reading all segments
-//! when a volume is opened. Derived from log and segments, so it can always be rebuilt. Format: docs/format.md,
+//! Which series there are: names to numbers and back, in memory, and a copy on disk that spares reading very many
+//! segments when a volume is opened. Derived from log and segments, so it can always be rebuilt. Format: docs/format.md,
 //! Catalogue.
 
 mod block;
@@ -20,7 +20,7 @@ use crate::model::selector::Selector;
 use crate::model::series::{SeriesId, SeriesKey};
 
 pub(crate) use self::sled::SledStore;
-pub(crate) use self::store::{CatalogStore, Loaded, MemoryStore};
+pub(crate) use self::store::Loaded;
 
 /// The series of one volume. Ids are given in the order of first appearance; those of series that have left are given to
 /// no other.
@@ -33,8 +33,8 @@ pub(crate) struct Catalog {
     ordered: BTreeSet<SeriesKey>,
     next_id: u32,
     key_bytes: usize,
-    /// Series that the stored catalogue does not know yet.
-    unstored: BTreeSet<SeriesId>,
+    /// Series that came back under numbers given before.
+    returned: BTreeSet<SeriesId>,
     /// Series that live on in windows alone.
     resting: FxHashSet<SeriesId>,
 }
@@ -48,6 +48,11 @@ pub(crate) struct Entry {
 }
 
 impl Catalog {
+    /// An empty one of a volume that has given the numbers below `next_id`.
+    pub(crate) fn beginning_at(next_id: SeriesId) -> Self {
+        Self { next_id: next_id.0, ..Self::default() }
+    }
+
     /// Memory of one series apart from its key, in bytes: its places in the two hash tables, each up to 9/16 empty, and
     /// in the ordered set, half empty.
     pub(crate) const SERIES_BYTES: usize = 120;
@@ -105,10 +110,11 @@ impl Catalog {
             self.resting.remove(&id);
             return;
         }
+        if id.0 < self.next_id {
+            self.returned.insert(id);
+        }
         self.next_id = self.next_id.max(id.0.checked_add(1).expect("ids end below 2^32"));
-        self.ordered.insert(key.clone());
         self.put(id, key.clone(), epoch);
-        self.unstored.insert(id);
     }
 
     /// The epoch in which a series was named last, if it is known; 0 if no log needs to.
@@ -116,32 +122,39 @@ impl Catalog {
         self.find(self.keys.get(&id)?).map(|entry| entry.named)
     }
 
-    /// Series that came since the last call, in order of their numbers.
-    pub(crate) fn take_unstored(&mut self) -> Vec<(SeriesId, SeriesKey)> {
-        let ids = std::mem::take(&mut self.unstored);
-        ids.into_iter().filter_map(|id| Some((id, self.keys.get(&id)?.clone()))).collect()
+    /// Whether a series came back under a number given before, since the last [`Self::take_since`].
+    pub(crate) fn has_returned(&self) -> bool {
+        !self.returned.is_empty()
+    }
+
+    /// Series that came since the next number was this one, in order of their numbers, and those that came back since the
+    /// last call.
+    pub(crate) fn take_since(&mut self, next: SeriesId) -> Vec<(SeriesId, SeriesKey)> {
+        let returned = std::mem::take(&mut self.returned).into_iter().filter(|id| *id < next);
+        let ids = returned.chain((next.0..self.next_id).map(SeriesId));
+        ids.filter_map(|id| Some((id, self.keys.get(&id)?.clone()))).collect()
     }
 
     /// Forgets a series that has left.
     pub(crate) fn remove(&mut self, id: SeriesId) {
         let key = self.keys.remove(&id).expect("only known series leave");
-        self.unstored.remove(&id);
+        self.returned.remove(&id);
         self.resting.remove(&id);
         self.entries.remove(&key);
         self.ordered.remove(&key);
         self.key_bytes -= key.memory_bytes();
     }
 
-    /// Fills an empty catalogue with the series that a volume had, each once, named by no log yet.
-    pub(crate) fn restore(&mut self, series: impl IntoIterator<Item = (SeriesId, SeriesKey)>, next_id: SeriesId) {
-        assert_eq!((self.len(), self.next_id), (0, 0), "a catalogue is restored once, before anything else");
-        for (id, key) in series {
-            assert!(id < next_id, "no series has an id that was not given");
+    /// Takes in a series that the volume had, named by no log yet. A name that has two numbers keeps the higher one,
+    /// under which all newer points are stored; gives both then.
+    pub(crate) fn recall(&mut self, id: SeriesId, key: SeriesKey) -> Option<(SeriesId, SeriesId)> {
+        assert!(id.0 < self.next_id, "no series has an id that was not given");
+        let known = self.id(&key);
+        if known.is_none_or(|known| known < id) {
+            known.into_iter().for_each(|known| self.remove(known));
             self.put(id, key, 0);
         }
-        // Built as a whole, which sorts once and fills its nodes.
-        self.ordered = self.entries.keys().cloned().collect();
-        self.next_id = next_id.0;
+        known.map(|known| (known.min(id), known.max(id)))
     }
 
     /// The selected series, in key order.
@@ -189,6 +202,7 @@ impl Catalog {
 
     fn put(&mut self, id: SeriesId, key: SeriesKey, named: u64) {
         self.key_bytes += key.memory_bytes();
+        self.ordered.insert(key.clone());
         let before = self.keys.insert(id, key.clone());
         assert!(before.is_none(), "an id is given once");
         match self.entries.entry(key) {

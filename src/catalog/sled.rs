@@ -14,12 +14,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
-use rustc_hash::FxHashSet;
 
 use crate::catalog::block::{self, Size};
-use crate::catalog::change::{Blocks, Plan, Record, mark_of, plan, plan_all};
+use crate::catalog::change::{Blocks, Plan, Record, check, plan, plan_all};
 use crate::catalog::name::{Stored, name_of, prefix};
-use crate::catalog::store::{CatalogStore, Loaded, Narrow};
+use crate::catalog::store::{Loaded, Narrow};
 use crate::codec::Malformed;
 use crate::env::disk::Disk;
 use crate::env::layout;
@@ -179,8 +178,9 @@ impl SledStore {
     }
 }
 
-impl CatalogStore for SledStore {
-    fn load(&mut self, expected: &CatalogMark) -> Loaded {
+impl SledStore {
+    /// Reads all of it. Anything but an exact match with the mark is not given.
+    pub(crate) fn load(&mut self, expected: &CatalogMark) -> Loaded {
         self.open = None;
         self.generation = self.generation.max(expected.generation);
         self.is_damaged = true;
@@ -194,7 +194,9 @@ impl CatalogStore for SledStore {
         }
     }
 
-    fn change(&mut self, added: &[(SeriesId, SeriesKey)], removed: &[SeriesKey]) -> Result<CatalogMark> {
+    /// Takes series out and puts others in, in this order, and writes that down; gives what the store must hold from
+    /// now on. A series that leaves is there, and one that comes is not. After an error the store has to be rebuilt.
+    pub(crate) fn change(&mut self, added: &[(SeriesId, SeriesKey)], removed: &[SeriesKey]) -> Result<CatalogMark> {
         let size = self.size;
         let mark = self.with(|db, mark| {
             let plan = plan(&Tree(db), *mark, size, added, removed)?;
@@ -215,11 +217,24 @@ impl CatalogStore for SledStore {
         self.write_anew(all.series)
     }
 
-    fn rebuild(&mut self, all: &[(SeriesId, SeriesKey)]) -> Result<CatalogMark> {
+    /// Writes all of it anew, each series once, whatever was there before.
+    pub(crate) fn rebuild(&mut self, all: &[(SeriesId, SeriesKey)]) -> Result<CatalogMark> {
         self.write_anew(all.iter().map(|(id, key)| Stored::new(*id, key)).collect())
     }
 
-    fn scan(
+    /// Removes its files, if there are any.
+    pub(crate) fn remove(&mut self) -> Result<()> {
+        self.bytes = 0;
+        self.clear().map_err(|error| Error::io(format_args!("clear {}", self.dir.display()), error))
+    }
+
+    /// Whether it is open, so that it can be changed and scanned.
+    pub(crate) fn is_open(&self) -> bool {
+        self.open.is_some()
+    }
+
+    /// The first stored series behind a key, in key order, of those with this namespace and metric.
+    pub(crate) fn scan(
         &mut self,
         narrow: Narrow<'_>,
         after: Option<&SeriesKey>,
@@ -234,7 +249,8 @@ impl CatalogStore for SledStore {
         self.with(|db, _| found(&Tree(db), &prefix, &after, count_max))
     }
 
-    fn bytes(&self) -> u64 {
+    /// What it takes on disk, in bytes, as of the last call that read or wrote.
+    pub(crate) fn bytes(&self) -> u64 {
         self.bytes
     }
 }
@@ -325,19 +341,6 @@ fn read_all(db: &sled::Db) -> Result<All> {
         }
     }
     Ok(All { mark: mark.ok_or_else(|| Error::corrupt("its mark is missing"))?, series, bytes })
-}
-
-/// Whether series are what the mark beside them says.
-fn check(series: &[Stored], mark: CatalogMark) -> Result<()> {
-    if !series.is_sorted_by(|one, next| one.name < next.name) {
-        return Err(Error::corrupt("its blocks overlap"));
-    }
-    let ids: FxHashSet<SeriesId> = series.iter().map(|each| each.id).collect();
-    let read = mark_of(mark.generation, series);
-    if read != mark || ids.len() != series.len() {
-        return Err(Error::corrupt(format!("it holds {read:?}, its own mark says {mark:?}")));
-    }
-    Ok(())
 }
 
 /// Writes a plan: all of it or, after a crash, nothing.

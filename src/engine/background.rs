@@ -129,7 +129,7 @@ impl Threads {
         let work = move || {
             compactor.attended(|| match compactor.compact_one(false) {
                 Ok(true) => patience.after(Ok(()), Duration::ZERO),
-                Ok(false) => patience.after(compactor.forget_series(), TICK),
+                Ok(false) => patience.after(compactor.settle_series(), TICK),
                 Err(error) => patience.after(Err(error), TICK),
             })
         };

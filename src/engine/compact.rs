@@ -36,14 +36,14 @@ impl Engine {
     pub(crate) fn maintain(&self) -> Result<()> {
         self.flush_due()?;
         while self.compact_one(false)? {}
-        self.forget_series()
+        self.settle_series()
     }
 
     /// Flushes, and merges everything that may be merged.
     pub(crate) fn compact(&self) -> Result<()> {
         self.flush()?;
         while self.compact_one(true)? {}
-        self.forget_series()
+        self.settle_series()
     }
 
     /// Does the most urgent job; whether there was one.
@@ -221,6 +221,12 @@ impl Engine {
         Err(first.map_or_else(|| error.clone(), |slot| slot.note(&error)))
     }
 
+    /// What is done when no segment has to be written anew.
+    pub(super) fn settle_series(&self) -> Result<()> {
+        self.forget_series()?;
+        self.settle_catalog()
+    }
+
     /// Lets go of series that have no byte left, in segments or in the log.
     pub(super) fn forget_series(&self) -> Result<()> {
         // No flush in between: what is in no segment now gets into none before it is forgotten.
@@ -269,7 +275,7 @@ impl Engine {
         let mut writer = self.writer.lock();
         let ticket = writer.enqueue_turn(Work::Forget(gone.iter().map(|(id, _)| *id).collect()))?;
         self.take_turns(writer, ticket)?;
-        let removed: Vec<SeriesKey> = self.forgotten.lock().drain(..).map(|(_, key)| key).collect();
+        let removed = std::mem::take(&mut *self.forgotten.lock());
         tracing::debug!(series = removed.len(), "series without a byte are forgotten");
         let committed = self.commit_change(Edit::default(), &removed, self.guard.confirmed());
         committed.map(|_| ()).inspect_err(|error| self.troubles.note_compaction(Some(error)))

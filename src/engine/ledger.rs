@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use crate::catalog::{CatalogStore, MemoryStore};
+use crate::catalog::SledStore;
 use crate::engine::Engine;
 use crate::engine::shelf::Slot;
 use crate::engine::view::is_needed_by;
 use crate::env::layout;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{ErrorKind, Result};
 use crate::manifest::{Edit, Manifest, StoredCatalog, Version};
 use crate::model::segment::{CatalogMark, SegmentMeta};
 use crate::model::series::{SeriesId, SeriesKey};
@@ -16,36 +16,51 @@ use crate::model::time::Timestamp;
 /// What is stored, as its lock owns it.
 pub(super) struct Ledger {
     pub(super) manifest: Manifest,
-    pub(super) catalog: Box<dyn CatalogStore>,
-    /// What has become of the stored catalogue, as far as the manifest does not say so yet.
-    pub(super) unlisted: Option<StoredCatalog>,
+    /// None if it is never stored.
+    pub(super) catalog: Option<SledStore>,
+    pub(super) copy: Copy,
     /// Segments that are no longer true, whose files go when nobody reads them any more.
     graveyard: Vec<Arc<Slot>>,
 }
 
+/// What is known of the stored catalogue.
+pub(super) enum Copy {
+    /// Nothing but what the manifest says.
+    Unread,
+    /// It is open, adds up to this mark, and holds every series whose number is below `next`, and beside them those that
+    /// have `left` since.
+    Open { mark: CatalogMark, next: SeriesId, left: Vec<SeriesKey> },
+    /// It is not what the manifest says.
+    Wrong,
+    /// There is none.
+    Gone,
+    /// It could not be stored, or not all names are known: it is let be in this run.
+    Given,
+}
+
 impl Ledger {
-    pub(super) fn new(manifest: Manifest, catalog: Box<dyn CatalogStore>) -> Self {
-        Self { manifest, catalog, unlisted: None, graveyard: Vec::new() }
+    pub(super) fn new(manifest: Manifest, catalog: Option<SledStore>) -> Self {
+        Self { manifest, catalog, copy: Copy::Unread, graveyard: Vec::new() }
     }
 
-    /// Stores a change of the catalogue. What it holds can be rebuilt, so that an error costs no more than that.
-    fn change_catalog(&mut self, added: &[(SeriesId, SeriesKey)], removed: &[SeriesKey]) {
-        if self.unlisted == Some(StoredCatalog::Behind) || (added.is_empty() && removed.is_empty()) {
-            return;
-        }
-        let changed = self.catalog.change(added, removed);
-        self.note_catalog(changed);
-    }
-
-    /// Notes what storing the catalogue has come to.
-    pub(super) fn note_catalog(&mut self, stored: Result<CatalogMark>) {
-        let told = |error: &Error| tracing::warn!(%error, "the stored catalogue is behind; the next open rebuilds it");
-        self.unlisted = Some(stored.inspect_err(told).map_or(StoredCatalog::Behind, StoredCatalog::Holds));
+    /// Whether the stored catalogue, if the manifest lists one, may go on being listed beside segments that name series
+    /// below `next`. Notes which series leave.
+    fn is_copy_exact(&mut self, next: SeriesId, has_returned: bool, removed: &[(SeriesId, SeriesKey)]) -> bool {
+        let known = match &mut self.copy {
+            Copy::Unread if removed.is_empty() => self.manifest.version().next_series,
+            Copy::Open { next, left, .. } => {
+                left.extend(removed.iter().filter(|(id, _)| id < next).map(|(_, key)| key.clone()));
+                *next
+            }
+            Copy::Unread | Copy::Wrong | Copy::Gone | Copy::Given => return false,
+        };
+        let has_left = matches!(&self.copy, Copy::Open { left, .. } if !left.is_empty());
+        next == known && !has_returned && !has_left
     }
 
     /// Lets go of the stored catalogue, whose files may have another owner from now on.
     pub(super) fn close(&mut self) {
-        self.catalog = Box::<MemoryStore>::default();
+        self.catalog = None;
     }
 
     /// Bytes of files that only readers hold on to.
@@ -63,28 +78,42 @@ impl Engine {
     }
 
     /// The same, with series that leave the stored catalogue.
-    pub(super) fn commit_change(&self, mut edit: Edit, removed: &[SeriesKey], confirmed: Timestamp) -> Result<bool> {
+    pub(super) fn commit_change(
+        &self,
+        mut edit: Edit,
+        removed: &[(SeriesId, SeriesKey)],
+        confirmed: Timestamp,
+    ) -> Result<bool> {
         let mut ledger = self.ledger.lock();
         if is_stale(ledger.manifest.version(), &edit) {
             self.discard(&edit.add);
             return Ok(false);
         }
+        let (next, has_returned) = {
+            let view = self.view.read();
+            (view.catalog.next_id(), view.catalog.has_returned())
+        };
+        edit.next_series = next;
+        if !ledger.is_copy_exact(next, has_returned, removed) {
+            edit.catalog = Some(StoredCatalog::Behind);
+        }
+        self.commit_to(&mut ledger, edit, confirmed).map(|()| true)
+    }
+
+    /// Makes an edit true that is not stale.
+    pub(super) fn commit_to(&self, ledger: &mut Ledger, mut edit: Edit, confirmed: Timestamp) -> Result<()> {
         let opened = self.open_new(&edit.add);
         let slots = opened.inspect_err(|_| self.discard(&edit.add))?;
-        let (added, next_series, shelf, known) = {
-            let mut view = self.view.write();
-            let added = view.catalog.take_unstored();
-            (added, view.catalog.next_id(), view.shelf.clone(), view.deletions.list())
+        let (shelf, known) = {
+            let view = self.view.read();
+            (view.shelf.clone(), view.deletions.list())
         };
-        ledger.change_catalog(&added, removed);
-        edit.catalog = ledger.unlisted;
         let before = &shelf.version;
         let flushed = edit.flushed.as_ref().map_or(before.flushed, |flushed| flushed.sequence);
         let stay = before.segments.iter().filter(|meta| !edit.remove.contains(&meta.number));
         let segments: Vec<SegmentMeta> = stay.chain(&edit.add).copied().collect();
         let deletions = known.into_iter().filter(|each| each.sequence <= flushed && is_needed_by(&segments, each));
         edit.deletions = Some(deletions.collect());
-        edit.next_series = next_series;
         edit.horizon = Some(confirmed);
         let version = match ledger.manifest.commit(&edit) {
             Ok(version) => version,
@@ -99,8 +128,6 @@ impl Engine {
                 return Err(error);
             }
         };
-        // A catalogue that is behind stays so for this run.
-        ledger.unlisted = ledger.unlisted.filter(|unlisted| *unlisted == StoredCatalog::Behind);
         if !edit.remove.is_empty() {
             self.counters.note_dropped();
         }
@@ -112,8 +139,8 @@ impl Engine {
         self.gauges.note_view(&view);
         drop(view);
         self.guard.advance(confirmed);
-        self.bury(&mut ledger);
-        Ok(true)
+        self.bury(ledger);
+        Ok(())
     }
 
     fn open_new(&self, add: &[SegmentMeta]) -> Result<Vec<Arc<Slot>>> {

@@ -15,6 +15,7 @@ pub(crate) mod health;
 mod inputs;
 mod latest;
 mod ledger;
+mod names;
 mod open;
 mod output;
 mod plan;
@@ -46,6 +47,8 @@ mod fault_tests;
 mod flush_tests;
 #[cfg(test)]
 mod model_tests;
+#[cfg(test)]
+mod names_tests;
 #[cfg(test)]
 mod simulation;
 #[cfg(test)]
@@ -155,6 +158,8 @@ impl Engine {
             // What cannot be flushed is in the log, which the next open replays.
             if let Err(error) = self.flush() {
                 tracing::info!(%error, "recent points stay in the log");
+            } else if let Err(error) = self.settle_catalog() {
+                tracing::info!(%error, "the next open may read all names");
             }
         }
         let closed = {

@@ -1,6 +1,6 @@
 //! Opening a volume: lock, FORMAT, manifest, segments, catalogue, replay, and the state that everything else works on.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -9,16 +9,17 @@ use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex, RwLock};
 
-use crate::catalog::{Catalog, CatalogStore, Loaded, MemoryStore, SledStore};
+use crate::catalog::SledStore;
 use crate::codec::entry::Entry;
 use crate::codec::record::FormatV1;
 use crate::engine::background::{Bell, Pace};
 use crate::engine::guard::ClockGuard;
 use crate::engine::health::{Counters, Gauges, Troubles};
 use crate::engine::ledger::Ledger;
+use crate::engine::names::load_catalog;
 use crate::engine::queue::{Committed, Writer};
 use crate::engine::recovery::Recovery;
-use crate::engine::settings::{Maintenance, Settings};
+use crate::engine::settings::{KeepCatalog, Maintenance, Settings};
 use crate::engine::shelf::{Shelf, Slot};
 use crate::engine::view::View;
 use crate::engine::{Engine, Life, format};
@@ -26,11 +27,10 @@ use crate::env::disk::{Disk, TEMPORARY};
 use crate::env::lock::DirLock;
 use crate::env::{identity, layout};
 use crate::error::{Error, Result};
-use crate::manifest::{Edit, Manifest, StoredCatalog, Version};
+use crate::manifest::{Manifest, Version};
 use crate::model::durability::{Durability, Sequence};
 use crate::model::limits::DAMAGE_NOTES_MAX;
 use crate::model::rollup::{Late, Rollup};
-use crate::model::series::{SeriesId, SeriesKey};
 use crate::wal::{self, Replay, Wal};
 
 /// How often a long replay says how far it is.
@@ -65,17 +65,15 @@ impl Engine {
         }
         // Only now is it sure that this is a volume of ours whose manifest can be read.
         remove_unlisted(&*disk, &segments, &version)?;
-        let mut store: Box<dyn CatalogStore> = if settings.store_catalog {
-            Box::new(SledStore::new(disk.clone(), dir))
-        } else {
-            Box::<MemoryStore>::default()
-        };
+        let is_stored = settings.keep_catalog != KeepCatalog::Never;
+        let store = is_stored.then(|| SledStore::new(disk.clone(), dir));
+        let mut ledger = Ledger::new(manifest, store);
         let is_lost = |slot: &Slot, error: &Error| {
             let opened = || disk.open(&segments.join(layout::segment_name(slot.meta.number, slot.meta.kind())));
             let is_missing = || matches!(opened(), Err(error) if error.kind() == io::ErrorKind::NotFound);
             !settings.strict && (error.is_corruption() || is_missing())
         };
-        let (catalog, found) = load_catalog(&mut *store, &shelf, &is_lost, &mut damage)?;
+        let catalog = load_catalog(&mut ledger, settings.keep_catalog, &shelf, &is_lost, &mut damage)?;
         let late = format.discard_late_after;
         let late = late.map_or(Late::Correct, |millis| Late::DiscardAfter(Duration::from_millis(millis)));
         let mut rollup = Rollup {
@@ -88,15 +86,9 @@ impl Engine {
             rollup.tiers = tiers;
         }
         let view = View::new(catalog, Arc::new(shelf), Arc::new(rollup));
-        let engine = Arc::new(Self::assemble(disk, dir, settings, format, lock, Ledger::new(manifest, store), view));
+        let engine = Arc::new(Self::assemble(disk, dir, settings, format, lock, ledger, view));
         // IMPORTANT: what was replayed up to an error must not be flushed when the engine goes.
         engine.replay(&version, damage).inspect_err(|_| engine.is_closed.store(true, Ordering::SeqCst))?;
-        match found {
-            Found::Stored => {}
-            Found::Rebuilt => engine.store_catalog(),
-            // Nothing vouches for what lacks the names of a segment, so that the next open tells it again.
-            Found::Incomplete => engine.ledger.lock().unlisted = Some(StoredCatalog::Behind),
-        }
         if let Err(error) = engine.start_threads() {
             // Those that did start hold the engine, and with it the directory.
             if let Err(left) = engine.close() {
@@ -221,22 +213,6 @@ impl Engine {
         let len = |name: &String| self.disk.open(&folder.join(name)).and_then(|file| file.len()).unwrap_or(0);
         names.iter().map(len).sum()
     }
-
-    /// Stores a catalogue that had to be rebuilt. If that fails it is rebuilt again at the next open.
-    fn store_catalog(&self) {
-        let all: Vec<(SeriesId, SeriesKey)> = {
-            let mut view = self.view.write();
-            view.catalog.take_unstored();
-            view.catalog.iter().map(|(id, key, _)| (id, key.clone())).collect()
-        };
-        let mut ledger = self.ledger.lock();
-        let stored = ledger.catalog.rebuild(&all);
-        ledger.note_catalog(stored);
-        drop(ledger);
-        if let Err(error) = self.commit_edit(Edit::default(), self.guard.horizon()) {
-            tracing::warn!(%error, "the rebuilt catalogue is not listed; it is rebuilt again at the next open");
-        }
-    }
 }
 
 /// What a replay has met so far.
@@ -297,59 +273,4 @@ fn remove_unlisted(disk: &dyn Disk, folder: &Path, version: &Version) -> Result<
         }
     }
     Ok(())
-}
-
-/// Where a catalogue comes from.
-enum Found {
-    /// It was stored, and is exactly what the manifest says.
-    Stored,
-    /// From the names in all segments.
-    Rebuilt,
-    /// From the names in those segments that could be read.
-    Incomplete,
-}
-
-/// The catalogue as it is stored, or rebuilt from the names in the segments.
-fn load_catalog(
-    store: &mut dyn CatalogStore,
-    shelf: &Shelf,
-    is_lost: &dyn Fn(&Slot, &Error) -> bool,
-    damage: &mut Vec<String>,
-) -> Result<(Catalog, Found)> {
-    let version = &shelf.version;
-    let mut catalog = Catalog::default();
-    let loaded = version.catalog.as_ref().map_or(Loaded::Absent, |mark| store.load(mark));
-    match loaded {
-        Loaded::Exact(series) if series.iter().all(|(id, _)| *id < version.next_series) => {
-            catalog.restore(series, version.next_series);
-            return Ok((catalog, Found::Stored));
-        }
-        Loaded::Exact(_) => damage.push("catalog: it holds series that were never numbered; it is rebuilt".to_owned()),
-        Loaded::Damaged(why) => damage.push(format!("catalog: {why}; it is rebuilt from the segments")),
-        Loaded::Absent => {}
-    }
-    let mut series = BTreeMap::new();
-    let mut found = Found::Rebuilt;
-    for slot in shelf.slots() {
-        match slot.file().and_then(|file| file.names()) {
-            Ok(names) => series.extend(names.into_iter().filter(|(id, _)| *id < version.next_series)),
-            Err(error) if is_lost(slot, &error) => {
-                found = Found::Incomplete;
-                if slot.damage().is_none() {
-                    damage.push(slot.note(&error).to_string());
-                }
-            }
-            // IMPORTANT: what can be read the next time may name series, which must not get second numbers until then.
-            Err(error) => return Err(error),
-        }
-    }
-    // If what was lost is back, its series may have second numbers, which all newer points are stored under.
-    let mut numbers = HashMap::new();
-    for (id, key) in &series {
-        if let Some(older) = numbers.insert(key.clone(), *id) {
-            damage.push(format!("{key} is series {} and {}: points of the former cannot be reached", older.0, id.0));
-        }
-    }
-    catalog.restore(numbers.into_iter().map(|(key, id)| (id, key)), version.next_series);
-    Ok((catalog, found))
 }

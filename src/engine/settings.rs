@@ -40,14 +40,26 @@ pub(crate) struct Settings {
     pub(crate) series_max: usize,
     pub(crate) store_non_finite: bool,
     pub(crate) strict: bool,
-    /// Whether the catalogue is stored. In memory it is not; simulations rebuild it at each open.
-    pub(crate) store_catalog: bool,
+    /// Whether the catalogue is stored.
+    pub(crate) keep_catalog: KeepCatalog,
     /// Length at which a log file is full; a constant outside of tests.
     pub(crate) log_file_bytes: u64,
     /// Most bytes of log; a constant outside of tests.
     pub(crate) log_bytes_max: u64,
     /// Ids of a database that is made now; random outside of tests.
     pub(crate) ids: Option<[u8; 16]>,
+}
+
+/// When a copy of the catalogue is kept on disk.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum KeepCatalog {
+    /// In memory, and in simulations: it is filled from the segments at each open.
+    Never,
+    /// Where the segments are so many that reading their names would take longer.
+    WhereItPays,
+    /// For tests.
+    #[cfg_attr(not(test), allow(dead_code, reason = "tests have small volumes"))]
+    Always,
 }
 
 impl Settings {
@@ -71,7 +83,7 @@ impl Default for Settings {
             series_max: SERIES_MAX_DEFAULT,
             store_non_finite: false,
             strict: false,
-            store_catalog: false,
+            keep_catalog: KeepCatalog::Never,
             log_file_bytes: LOG_FILE_BYTES,
             log_bytes_max: LOG_BYTES_MAX,
             ids: None,

@@ -85,6 +85,11 @@ impl Shelf {
         &self.slots
     }
 
+    /// Number of names in all segments, as far as they can be read: a series counts in each that holds it.
+    pub(super) fn names_len(&self) -> u64 {
+        self.slots.iter().filter_map(|slot| slot.file.as_ref()).map(|file| file.series_len()).sum()
+    }
+
     /// The segments that may hold points of a series in a range, what was written last first.
     pub(super) fn points_of(&self, id: SeriesId, range: TimeRange) -> Vec<&Arc<Slot>> {
         let may_hold = |slot: &&Arc<Slot>| slot.meta.holds_points() && slot.meta.may_hold(id, range);

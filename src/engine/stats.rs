@@ -2,6 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
+use crate::catalog::{Loaded, SledStore};
 use crate::engine::Engine;
 use crate::engine::health::Health;
 use crate::error::{Error, Result};
@@ -82,7 +83,7 @@ impl Engine {
         let now = self.guard.confirmed().as_millis();
         let (pinned_bytes, manifest_bytes, catalog_bytes) = {
             let ledger = self.ledger.lock();
-            (ledger.pinned_bytes(), ledger.manifest.bytes(), ledger.catalog.bytes())
+            (ledger.pinned_bytes(), ledger.manifest.bytes(), ledger.catalog.as_ref().map_or(0, SledStore::bytes))
         };
         let view = self.view.read();
         let segments = &view.shelf.version.segments;
@@ -166,8 +167,17 @@ impl Engine {
 
     /// Holds the stored catalogue, as far as the manifest vouches for it, against the one in memory.
     fn verify_catalog(&self) -> Result<()> {
-        let mark = self.ledger.lock().manifest.version().catalog;
-        let Some(mark) = mark else { return Ok(()) };
+        let mark = {
+            let mut ledger = self.ledger.lock();
+            let Some(mark) = ledger.manifest.version().catalog else { return Ok(()) };
+            let Some(store) = &mut ledger.catalog else { return Ok(()) };
+            if !store.is_open()
+                && let Loaded::Damaged(why) = store.load(&mark)
+            {
+                return Err(Error::corrupt(format!("catalog: {why}")));
+            }
+            mark
+        };
         let (mut after, mut count) = (None, 0);
         loop {
             // Page by page: others need the ledger too.
@@ -175,7 +185,8 @@ impl Engine {
             if ledger.manifest.version().catalog != Some(mark) {
                 return Ok(());
             }
-            let page = ledger.catalog.scan((None, None), after.as_ref(), CATALOG_BLOCK_SERIES_MAX)?;
+            let Some(store) = &mut ledger.catalog else { return Ok(()) };
+            let page = store.scan((None, None), after.as_ref(), CATALOG_BLOCK_SERIES_MAX)?;
             let Some((_, last)) = page.last() else { break };
             count += page.len() as u64;
             after = Some(last.clone());
@@ -186,7 +197,7 @@ impl Engine {
                 return Err(Error::corrupt(format!("catalog: {key} is stored as series {}", id.0)));
             }
         }
-        if count == mark.series || !self.settings.store_catalog {
+        if count == mark.series {
             return Ok(());
         }
         Err(Error::corrupt(format!("catalog: {count} series are stored, not {}", mark.series)))

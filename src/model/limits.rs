@@ -138,6 +138,12 @@ pub const DELETIONS_WAITING_MAX: usize = 10_000;
 /// Most deletions that MANIFEST lists: twice [`DELETIONS_WAITING_MAX`], so that what was once admitted always fits.
 pub const DELETIONS_MAX: usize = 2 * DELETIONS_WAITING_MAX;
 
+/// Names in all segments that are read when a volume is opened, for each series and in any case. Where there are more,
+/// a stored catalogue takes less time: a name that is known already takes 20 ns, a stored one 2 us, and the store 10 ms.
+pub const NAMES_READ_FACTOR: u64 = 32;
+/// See [`NAMES_READ_FACTOR`].
+pub const NAMES_READ_MIN: u64 = 200_000;
+
 /// Most series in one block of the stored catalogue: a change rewrites each block that it touches.
 pub const CATALOG_BLOCK_SERIES_MAX: usize = 1_000;
 

@@ -139,14 +139,29 @@ impl Segment {
 
     /// The series and their names, in order of ids.
     pub(crate) fn names(&self) -> Result<Vec<(SeriesId, SeriesKey)>> {
-        let mut found = Vec::new();
+        let mut found = self.new_names(|_| false)?;
+        found.sort_unstable_by_key(|(id, _)| *id);
+        Ok(found)
+    }
+
+    /// The series that are not known, with their names, in any order.
+    pub(crate) fn new_names(&self, is_known: impl Fn(SeriesId) -> bool) -> Result<Vec<(SeriesId, SeriesKey)>> {
+        let (mut ids, mut found) = (Vec::new(), Vec::new());
         self.read_names(|id, text| {
-            found.push((id, names::key_of(text)?));
+            ids.push(id);
+            if !is_known(id) {
+                found.push((id, names::key_of(text)?));
+            }
             Ok(())
         })?;
-        found.sort_unstable_by_key(|(id, _)| *id);
-        self.check_series(found.iter().map(|(id, _)| *id))?;
+        ids.sort_unstable();
+        self.check_series(ids.iter().copied())?;
         Ok(found)
+    }
+
+    /// Number of series.
+    pub(crate) fn series_len(&self) -> u64 {
+        u64::from(self.frame.footer.series)
     }
 
     /// The series, in order.

@@ -127,16 +127,15 @@ fn the_fixture_is_made_when_that_is_asked_for() {
     copy(first.path(), second.path());
     let again = open(second.path(), clock(), true).expect("opens");
     assert_eq!((again.recovery().batches, again.recovery().damage.len()), (3, 0));
-    if folder().is_dir() {
-        fs::remove_dir_all(folder()).expect("the old fixture goes");
+    // A volume this small keeps no catalogue any more: that of the old fixture stays, as one that nobody vouches for.
+    let catalog = second.path().join("catalog");
+    if catalog.is_dir() {
+        fs::remove_dir_all(&catalog).expect("an empty folder goes");
     }
+    copy(&folder().join("catalog"), &catalog);
+    fs::remove_dir_all(folder()).expect("the old fixture goes");
     copy(second.path(), &folder());
     fs::remove_file(folder().join("LOCK")).expect("there was a lock");
-    let db = folder().join(CATALOG_DB);
-    let mut bytes = fs::read(&db).expect("it is there");
-    assert_eq!(bytes.len(), CATALOG_DB_BYTES);
-    bytes.truncate(bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1));
-    fs::write(db, bytes).expect("written");
 }
 
 /// All points as text, one a line behind the name of their series.
@@ -232,25 +231,20 @@ fn every_point_of_the_fixture_is_read() {
 
 #[test]
 fn a_stored_catalogue_that_is_damaged_or_gone_costs_nothing() {
-    let mut told = 0;
+    // A volume this small is not even asked for it; `engine/names_tests.rs` has those that are.
     for at in (0..CATALOG_BYTES_USED).step_by(41) {
         let dir = fixture();
         let path = dir.path().join(CATALOG_DB);
         let mut bytes = fs::read(&path).expect("it is there");
         bytes[at] ^= 0x10;
         fs::write(&path, bytes).expect("written");
-        // Damage may come to light only when the next change is looked for.
-        let mut notes = Vec::new();
         for _ in 0..3 {
             let db = open(dir.path(), later(), true).expect("opens: it can be rebuilt");
             assert_eq!(text_of(&db), EXPECTED, "byte {at}");
-            notes.push(db.recovery().damage.len());
+            assert!(db.recovery().damage.is_empty(), "byte {at}");
             db.close().expect("closes");
         }
-        assert_eq!(notes[2], 0, "byte {at}");
-        told += usize::from(notes != [0; 3]);
     }
-    assert!(told > 4, "only {told} damages were told");
     let dir = fixture();
     fs::remove_dir_all(dir.path().join("catalog")).expect("removed");
     let db = open(dir.path(), later(), true).expect("opens");

@@ -77,8 +77,10 @@ fn a_catalogue_knows_what_a_map_knows() {
         catalog.iter().map(|(id, key, named)| (key.clone(), Entry { id, named })).collect();
     assert_eq!((all, catalog.len()), (model.clone(), model.len()));
 
-    let mut restored = Catalog::default();
-    restored.restore(model.iter().map(|(key, entry)| (entry.id, key.clone())), catalog.next_id());
+    let mut restored = Catalog::beginning_at(catalog.next_id());
+    for (key, entry) in &model {
+        assert_eq!(restored.recall(entry.id, key.clone()), None);
+    }
     assert_eq!((restored.next_id(), restored.bytes()), (catalog.next_id(), catalog.bytes()));
     assert_eq!(restored.select(&Selector::all()), catalog.select(&Selector::all()));
     assert!(restored.iter().all(|(_, _, named)| named == 0));
@@ -99,14 +101,31 @@ fn an_id_is_never_given_to_another_series_and_what_is_new_is_told_once() {
     assert_eq!((catalog.named(SeriesId(0)), catalog.next_id()), (Some(2), SeriesId(1)));
     let taken = std::panic::AssertUnwindSafe(|| Catalog::name(&mut Catalog::default(), SeriesId(u32::MAX), &one, 1));
     assert!(std::panic::catch_unwind(taken).is_err(), "a next id always exists");
-    assert_eq!(catalog.take_unstored(), [(SeriesId(0), one.clone())]);
-    assert_eq!(catalog.take_unstored(), []);
+    assert_eq!(catalog.take_since(SeriesId(0)), [(SeriesId(0), one.clone())]);
+    assert_eq!(catalog.take_since(SeriesId(1)), []);
     catalog.remove(SeriesId(0));
     assert_eq!((catalog.named(SeriesId(0)), catalog.next_id()), (None, SeriesId(1)));
+    assert!(!catalog.has_returned());
     catalog.name(SeriesId(0), &one, 3);
     catalog.name(SeriesId(1), &other, 3);
     catalog.remove(SeriesId(1));
-    assert_eq!(catalog.take_unstored(), [(SeriesId(0), one.clone())], "what has left before is not new");
+    assert!(catalog.has_returned());
+    assert_eq!(catalog.take_since(SeriesId(1)), [(SeriesId(0), one.clone())], "what has left before is not new");
+    assert!(!catalog.has_returned());
+    assert_eq!(catalog.take_since(SeriesId(1)), [], "it is told once");
     let again = std::panic::AssertUnwindSafe(|| catalog.name(SeriesId(0), &other, 4));
     assert!(std::panic::catch_unwind(again).is_err());
+}
+
+#[test]
+fn a_name_with_two_numbers_keeps_the_higher_one_in_whatever_order_they_come() {
+    let name = key("A.B", "m", "x");
+    for ids in [[3, 5], [5, 3]].map(|ids| ids.map(SeriesId)) {
+        let mut catalog = Catalog::beginning_at(SeriesId(9));
+        assert_eq!(catalog.recall(ids[0], name.clone()), None);
+        assert_eq!(catalog.recall(ids[1], name.clone()), Some((SeriesId(3), SeriesId(5))));
+        assert_eq!((catalog.id(&name), catalog.len(), catalog.next_id()), (Some(SeriesId(5)), 1, SeriesId(9)));
+        assert_eq!((catalog.key(SeriesId(3)), catalog.key(SeriesId(5))), (None, Some(&name)));
+        assert_eq!(catalog.select(&Selector::all()), std::slice::from_ref(&name));
+    }
 }

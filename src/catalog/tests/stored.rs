@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::some_key;
 use crate::catalog::block::Size;
 use crate::catalog::sled::SledStore;
-use crate::catalog::store::{CatalogStore, Loaded, Narrow};
+use crate::catalog::store::{Loaded, Narrow};
 use crate::env::dice::Dice;
 use crate::env::layout;
 use crate::env::real::RealDisk;

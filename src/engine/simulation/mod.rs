@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use crate::engine::Engine;
 use crate::engine::queue::Refusal;
-use crate::engine::settings::{Maintenance, Settings};
+use crate::engine::settings::{KeepCatalog, Maintenance, Settings};
 use crate::engine::simulation::batches::{Effect, Life, batch_at, deletion, overwriting};
 use crate::engine::simulation::model::{Answers, Fate, History, Told};
 use crate::engine::write::Draft;
@@ -105,7 +105,7 @@ fn clocked(now: Timestamp, durability: Durability, log_file_bytes: u64) -> (Arc<
         clock: clock.clone(),
         maintenance: Maintenance::Manual,
         head_bytes_max: HEAD_BYTES_MAX_DEFAULT,
-        store_catalog: false,
+        keep_catalog: KeepCatalog::Never,
         log_file_bytes,
         ids: Some([7; 16]),
         rollup: Rollup { tiers: TIERS.map(|(window, keep)| Tier { window, keep }).to_vec(), ..Rollup::default() },
