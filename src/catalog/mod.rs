@@ -5,6 +5,8 @@
 mod block;
 mod change;
 mod name;
+mod numbered;
+mod ordered;
 mod sled;
 mod store;
 #[cfg(test)]
@@ -16,6 +18,8 @@ use std::ops::Bound;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use crate::catalog::numbered::Numbered;
+use crate::catalog::ordered::Ordered;
 use crate::model::selector::Selector;
 use crate::model::series::{SeriesId, SeriesKey};
 
@@ -28,9 +32,9 @@ pub(crate) use self::store::Loaded;
 pub(crate) struct Catalog {
     /// A name brings its own seeded hash.
     entries: FxHashMap<SeriesKey, Entry>,
-    keys: FxHashMap<SeriesId, SeriesKey>,
+    keys: Numbered,
     /// The same keys in order, for listing.
-    ordered: BTreeSet<SeriesKey>,
+    ordered: Ordered,
     next_id: u32,
     key_bytes: usize,
     /// Series that came back under numbers given before.
@@ -48,14 +52,16 @@ pub(crate) struct Entry {
 }
 
 impl Catalog {
-    /// An empty one of a volume that has given the numbers below `next_id`.
-    pub(crate) fn beginning_at(next_id: SeriesId) -> Self {
-        Self { next_id: next_id.0, ..Self::default() }
+    /// An empty one of a volume that has given the numbers below `next_id`, with room for about so many series.
+    pub(crate) fn beginning_at(next_id: SeriesId, series: u64) -> Self {
+        let mut catalog = Self { next_id: next_id.0, ..Self::default() };
+        catalog.entries.reserve(usize::try_from(series).unwrap_or(0).min(next_id.0 as usize));
+        catalog
     }
 
-    /// Memory of one series apart from its key, in bytes: its places in the two hash tables, each up to 9/16 empty, and
-    /// in the ordered set, half empty.
-    pub(crate) const SERIES_BYTES: usize = 120;
+    /// Memory of one series apart from its key, in bytes: its places in the hash table, up to 9/16 empty, in the table of
+    /// numbers, and in the ordered set, half empty.
+    pub(crate) const SERIES_BYTES: usize = 96;
 
     /// What is known of a series, if anything is.
     pub(crate) fn find(&self, key: &SeriesKey) -> Option<Entry> {
@@ -69,12 +75,12 @@ impl Catalog {
 
     /// The name of a series, if it is known.
     pub(crate) fn key(&self, id: SeriesId) -> Option<&SeriesKey> {
-        self.keys.get(&id)
+        self.keys.get(id)
     }
 
     /// Whether a series of this number is known.
     pub(crate) fn contains(&self, id: SeriesId) -> bool {
-        self.keys.contains_key(&id)
+        self.keys.get(id).is_some()
     }
 
     /// Number of series.
@@ -94,7 +100,7 @@ impl Catalog {
 
     /// Notes which series live on in windows alone, until they are named again.
     pub(crate) fn rest(&mut self, ids: impl IntoIterator<Item = SeriesId>) {
-        self.resting = ids.into_iter().filter(|id| self.keys.contains_key(id)).collect();
+        self.resting = ids.into_iter().filter(|id| self.keys.get(*id).is_some()).collect();
     }
 
     /// The id that the next new series gets.
@@ -119,7 +125,7 @@ impl Catalog {
 
     /// The epoch in which a series was named last, if it is known; 0 if no log needs to.
     pub(crate) fn named(&self, id: SeriesId) -> Option<u64> {
-        self.find(self.keys.get(&id)?).map(|entry| entry.named)
+        self.find(self.keys.get(id)?).map(|entry| entry.named)
     }
 
     /// Whether a series came back under a number given before, since the last [`Self::take_since`].
@@ -132,12 +138,12 @@ impl Catalog {
     pub(crate) fn take_since(&mut self, next: SeriesId) -> Vec<(SeriesId, SeriesKey)> {
         let returned = std::mem::take(&mut self.returned).into_iter().filter(|id| *id < next);
         let ids = returned.chain((next.0..self.next_id).map(SeriesId));
-        ids.filter_map(|id| Some((id, self.keys.get(&id)?.clone()))).collect()
+        ids.filter_map(|id| Some((id, self.keys.get(id)?.clone()))).collect()
     }
 
     /// Forgets a series that has left.
     pub(crate) fn remove(&mut self, id: SeriesId) {
-        let key = self.keys.remove(&id).expect("only known series leave");
+        let key = self.keys.remove(id).expect("only known series leave");
         self.returned.remove(&id);
         self.resting.remove(&id);
         self.entries.remove(&key);
@@ -149,12 +155,19 @@ impl Catalog {
     /// under which all newer points are stored; gives both then.
     pub(crate) fn recall(&mut self, id: SeriesId, key: SeriesKey) -> Option<(SeriesId, SeriesId)> {
         assert!(id.0 < self.next_id, "no series has an id that was not given");
-        let known = self.id(&key);
-        if known.is_none_or(|known| known < id) {
-            known.into_iter().for_each(|known| self.remove(known));
+        let known = match self.entries.entry(key.clone()) {
+            Place::Vacant(place) => {
+                place.insert(Entry { id, named: 0 });
+                self.note(id, key);
+                return None;
+            }
+            Place::Occupied(place) => place.get().id,
+        };
+        if known < id {
+            self.remove(known);
             self.put(id, key, 0);
         }
-        known.map(|known| (known.min(id), known.max(id)))
+        Some((known.min(id), known.max(id)))
     }
 
     /// The selected series, in key order.
@@ -186,7 +199,8 @@ impl Catalog {
                 key.namespace() == namespace && metric.is_none_or(|metric| key.metric() == metric)
             })
         };
-        let candidates = self.ordered.range((start, Bound::Unbounded)).take_while(is_inside);
+        let ordered = self.ordered.settled();
+        let candidates = ordered.range((start, Bound::Unbounded)).take_while(is_inside);
         candidates.filter(|key| selector.matches(key)).take(count_max).cloned().collect()
     }
 
@@ -201,14 +215,18 @@ impl Catalog {
     }
 
     fn put(&mut self, id: SeriesId, key: SeriesKey, named: u64) {
-        self.key_bytes += key.memory_bytes();
-        self.ordered.insert(key.clone());
-        let before = self.keys.insert(id, key.clone());
-        assert!(before.is_none(), "an id is given once");
-        match self.entries.entry(key) {
+        match self.entries.entry(key.clone()) {
             Place::Vacant(place) => place.insert(Entry { id, named }),
             Place::Occupied(_) => panic!("a series is defined once"),
         };
+        self.note(id, key);
+    }
+
+    /// Notes a series that has an entry.
+    fn note(&mut self, id: SeriesId, key: SeriesKey) {
+        self.key_bytes += key.memory_bytes();
+        self.ordered.insert(key.clone());
+        self.keys.insert(id, key);
     }
 }
 

@@ -64,7 +64,7 @@ fn load_copy(ledger: &mut Ledger, shelf: &Shelf, damage: &mut Vec<String>) -> Op
     ledger.copy = Copy::Wrong;
     match loaded {
         Loaded::Exact(series) if series.iter().all(|(id, _)| *id < next) => {
-            let mut catalog = Catalog::beginning_at(next);
+            let mut catalog = Catalog::beginning_at(next, mark.series);
             for (id, key) in series {
                 let twice = catalog.recall(id, key);
                 assert!(twice.is_none(), "a store has each name once");
@@ -86,7 +86,8 @@ fn read_names(
     damage: &mut Vec<String>,
 ) -> Result<(Catalog, bool)> {
     let next = shelf.version.next_series;
-    let mut catalog = Catalog::beginning_at(next);
+    let lens = shelf.slots().iter().filter_map(|slot| slot.file().ok()).map(|file| file.series_len());
+    let mut catalog = Catalog::beginning_at(next, lens.max().unwrap_or(0));
     let mut is_whole = true;
     for slot in shelf.slots() {
         match slot.file().and_then(|file| file.new_names(|id| catalog.contains(id) || id >= next)) {

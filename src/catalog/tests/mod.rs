@@ -77,7 +77,7 @@ fn a_catalogue_knows_what_a_map_knows() {
         catalog.iter().map(|(id, key, named)| (key.clone(), Entry { id, named })).collect();
     assert_eq!((all, catalog.len()), (model.clone(), model.len()));
 
-    let mut restored = Catalog::beginning_at(catalog.next_id());
+    let mut restored = Catalog::beginning_at(catalog.next_id(), 9);
     for (key, entry) in &model {
         assert_eq!(restored.recall(entry.id, key.clone()), None);
     }
@@ -121,7 +121,7 @@ fn an_id_is_never_given_to_another_series_and_what_is_new_is_told_once() {
 fn a_name_with_two_numbers_keeps_the_higher_one_in_whatever_order_they_come() {
     let name = key("A.B", "m", "x");
     for ids in [[3, 5], [5, 3]].map(|ids| ids.map(SeriesId)) {
-        let mut catalog = Catalog::beginning_at(SeriesId(9));
+        let mut catalog = Catalog::beginning_at(SeriesId(9), 2);
         assert_eq!(catalog.recall(ids[0], name.clone()), None);
         assert_eq!(catalog.recall(ids[1], name.clone()), Some((SeriesId(3), SeriesId(5))));
         assert_eq!((catalog.id(&name), catalog.len(), catalog.next_id()), (Some(SeriesId(5)), 1, SeriesId(9)));
