@@ -10,24 +10,69 @@ use crate::model::series::{SeriesId, SeriesKey};
 const BETWEEN: u8 = 0xff;
 
 /// Pages that name these series, which come in order of their ids. At most [`NAMES_PAGE_BYTES_MAX`] bytes each,
-/// `reserved` of which are left for the caller.
+/// `reserved` of which are left for the caller. The names stand in order of ids or of their texts, whichever is shorter.
 pub(crate) fn encode(names: &[(SeriesId, SeriesKey)], reserved: usize) -> Vec<Vec<u8>> {
-    let by_id = encode_in_order(names.iter(), reserved);
-    let mut sorted: Vec<&(SeriesId, SeriesKey)> = names.iter().collect();
-    sorted.sort_unstable_by(|a, b| a.1.cmp(&b.1));
-    let by_key = encode_in_order(sorted.into_iter(), reserved);
+    let texts = Texts::new(names);
+    let by_id = encode_in_order(0..names.len(), &texts, reserved);
+    let by_text = encode_in_order(texts.sorted().into_iter(), &texts, reserved);
     let bytes = |pages: &[Vec<u8>]| pages.iter().map(Vec::len).sum::<usize>();
-    if bytes(&by_key) < bytes(&by_id) { by_key } else { by_id }
+    if bytes(&by_text) < bytes(&by_id) { by_text } else { by_id }
 }
 
-fn encode_in_order<'a>(names: impl Iterator<Item = &'a (SeriesId, SeriesKey)>, reserved: usize) -> Vec<Vec<u8>> {
+/// The texts of names, one behind the other: a million keys lie all over the memory.
+struct Texts {
+    bytes: Vec<u8>,
+    /// The id of each name, and where its text ends.
+    ends: Vec<(SeriesId, usize)>,
+}
+
+impl Texts {
+    fn new(names: &[(SeriesId, SeriesKey)]) -> Self {
+        let mut texts = Self { bytes: Vec::new(), ends: Vec::with_capacity(names.len()) };
+        for (id, key) in names {
+            put_text(&mut texts.bytes, key);
+            texts.ends.push((*id, texts.bytes.len()));
+        }
+        texts
+    }
+
+    fn get(&self, place: usize) -> &[u8] {
+        let start = place.checked_sub(1).map_or(0, |before| self.ends[before].1);
+        &self.bytes[start..self.ends[place].1]
+    }
+
+    /// The places of the texts in their order.
+    fn sorted(&self) -> Vec<usize> {
+        let texts = || (0..self.ends.len()).map(|place| self.get(place));
+        let first = texts().next().unwrap_or_default();
+        let common = texts().fold(first.len(), |common, text| shared(&first[..common], text));
+        // Most are told apart by a few bytes behind what all of them share, so that no text has to be looked at.
+        let mut order: Vec<(u128, usize)> = texts().map(|text| start_of(&text[common..])).zip(0..).collect();
+        order.sort_unstable_by(|one, two| one.0.cmp(&two.0).then_with(|| self.get(one.1).cmp(self.get(two.1))));
+        order.into_iter().map(|(_, place)| place).collect()
+    }
+}
+
+/// The first 16 bytes as a number in whose order the texts are.
+fn start_of(text: &[u8]) -> u128 {
+    let mut start = [0; 16];
+    let len = text.len().min(start.len());
+    start[..len].copy_from_slice(&text[..len]);
+    u128::from_be_bytes(start)
+}
+
+fn shared(one: &[u8], two: &[u8]) -> usize {
+    one.iter().zip(two).take_while(|(a, b)| a == b).count()
+}
+
+fn encode_in_order(places: impl Iterator<Item = usize>, texts: &Texts, reserved: usize) -> Vec<Vec<u8>> {
     let mut pages = Vec::new();
     let mut page = Vec::new();
-    let (mut before, mut before_id) = (Vec::new(), -1);
-    for (id, key) in names {
-        let text = text_of(key);
-        let shared = before.iter().zip(&text).take_while(|(a, b)| a == b).count();
-        let id = i64::from(id.0);
+    let (mut before, mut before_id): (&[u8], i64) = (&[], -1);
+    for place in places {
+        let text = texts.get(place);
+        let shared = shared(before, text);
+        let id = i64::from(texts.ends[place].0.0);
         varint::put_signed(&mut page, id - before_id);
         varint::put(&mut page, shared as u64);
         varint::put_bytes(&mut page, &text[shared..]);
@@ -35,7 +80,7 @@ fn encode_in_order<'a>(names: impl Iterator<Item = &'a (SeriesId, SeriesKey)>, r
         // No name is longer than the other half, see `limits`.
         if page.len() + reserved >= NAMES_PAGE_BYTES_MAX / 2 {
             pages.push(std::mem::take(&mut page));
-            (before, before_id) = (Vec::new(), -1);
+            (before, before_id) = (&[], -1);
         }
     }
     if !page.is_empty() {
@@ -63,8 +108,7 @@ pub(crate) fn decode(
     Ok(())
 }
 
-fn text_of(key: &SeriesKey) -> Vec<u8> {
-    let mut text = Vec::with_capacity(key.text_bytes() + 2 * key.dimensions().len() + 1);
+fn put_text(text: &mut Vec<u8>, key: &SeriesKey) {
     text.extend_from_slice(key.namespace().as_bytes());
     text.push(BETWEEN);
     text.extend_from_slice(key.metric().as_bytes());
@@ -74,7 +118,6 @@ fn text_of(key: &SeriesKey) -> Vec<u8> {
         text.push(BETWEEN);
         text.extend_from_slice(dimension.value.as_bytes());
     }
-    text
 }
 
 /// The key that a text names.
