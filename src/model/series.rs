@@ -39,9 +39,51 @@ struct Parts {
     /// Namespace, metric, and name and value of each dimension in the order given, one behind the other.
     text: Box<str>,
     /// Where each of them ends in the text; behind those, the positions of the dimensions, ordered by name.
-    places: Box<[u16]>,
+    places: Places,
     /// Hash of the identity, computed once: a name is looked up far more often than it is made.
     hash: u64,
+}
+
+/// A few numbers, without a piece of memory of their own if there are at most [`PLACES_INSIDE_MAX`].
+enum Places {
+    Inside(u8, [u16; PLACES_INSIDE_MAX]),
+    Outside(Box<[u16]>),
+}
+
+/// Enough for three dimensions, and as many as take no more room than where else they would be.
+const PLACES_INSIDE_MAX: usize = 2 + 3 * 3;
+/// Room that the texts of most keys do not exceed, so that they are written without growing.
+const TEXT_BYTES_USUAL: usize = 96;
+
+impl Places {
+    fn collect(places: impl Iterator<Item = u16> + Clone) -> Self {
+        let mut inside = [0; PLACES_INSIDE_MAX];
+        let mut len: u8 = 0;
+        for place in places.clone() {
+            let Some(at) = inside.get_mut(usize::from(len)) else { return Self::Outside(places.collect()) };
+            *at = place;
+            len += 1;
+        }
+        Self::Inside(len, inside)
+    }
+
+    fn as_mut(&mut self) -> &mut [u16] {
+        match self {
+            Self::Inside(len, places) => &mut places[..usize::from(*len)],
+            Self::Outside(places) => places,
+        }
+    }
+}
+
+impl std::ops::Deref for Places {
+    type Target = [u16];
+
+    fn deref(&self) -> &[u16] {
+        match self {
+            Self::Inside(len, places) => &places[..usize::from(*len)],
+            Self::Outside(places) => places,
+        }
+    }
 }
 
 /// All texts together are short enough for the places.
@@ -64,12 +106,13 @@ impl SeriesKey {
         N: AsRef<str>,
         V: AsRef<str>,
     {
-        let mut text = String::new();
-        let mut places = Vec::new();
+        let mut text = String::with_capacity(TEXT_BYTES_USUAL);
+        let (mut ends, mut len) = ([0; 2 + 2 * DIMENSIONS_MAX], 0);
         let mut add = |what, part: &str, bytes_max| {
             check(what, part, bytes_max)?;
             text.push_str(part);
-            places.push(u16::try_from(text.len()).expect("TEXT_BYTES_MAX bounds it"));
+            ends[len] = u16::try_from(text.len()).expect("TEXT_BYTES_MAX bounds it");
+            len += 1;
             Ok(())
         };
         add("namespace", namespace.as_ref(), NAMESPACE_BYTES_MAX)?;
@@ -83,9 +126,10 @@ impl SeriesKey {
             add("dimension value", value.as_ref(), DIMENSION_VALUE_BYTES_MAX)?;
             count += 1;
         }
-        places.extend(0..count);
-        let mut parts = Parts { text: text.into(), places: places.into(), hash: 0 };
-        let mut by_name = parts.by_name().to_vec();
+        let places = Places::collect(ends[..len].iter().copied().chain(0..count));
+        let mut parts = Parts { text: text.into(), places, hash: 0 };
+        let mut order: [u16; DIMENSIONS_MAX] = std::array::from_fn(|place| u16::try_from(place).unwrap_or(u16::MAX));
+        let by_name = &mut order[..usize::from(count)];
         by_name.sort_by(|&a, &b| parts.dimension(a).name.cmp(parts.dimension(b).name));
         if let Some(pair) =
             by_name.windows(2).find(|pair| parts.dimension(pair[0]).name == parts.dimension(pair[1]).name)
@@ -93,8 +137,7 @@ impl SeriesKey {
             let name = parts.dimension(pair[0]).name;
             return Err(Error::invalid(format!("the dimension {name:?} is given twice")));
         }
-        let ends = parts.places.len() - by_name.len();
-        parts.places[ends..].copy_from_slice(&by_name);
+        parts.places.as_mut()[len..].copy_from_slice(by_name);
         parts.hash = hash_of(&parts);
         Ok(Self(Arc::new(parts)))
     }
@@ -127,7 +170,11 @@ impl SeriesKey {
     /// Bytes of memory the key takes, shared by all of its clones.
     pub(crate) fn memory_bytes(&self) -> usize {
         // The shared part has two counters.
-        2 * size_of::<usize>() + size_of::<Parts>() + size_of_val(&*self.0.places) + self.text_bytes()
+        let outside = match &self.0.places {
+            Places::Inside(..) => 0,
+            Places::Outside(places) => size_of_val(&**places),
+        };
+        2 * size_of::<usize>() + size_of::<Parts>() + outside + self.text_bytes()
     }
 }
 
@@ -185,7 +232,7 @@ impl PartialEq for SeriesKey {
             return true;
         }
         // Mostly the dimensions come in the order in which they came before.
-        let is_same = one.text == two.text && one.places == two.places;
+        let is_same = one.text == two.text && *one.places == *two.places;
         one.hash == two.hash && one.text.len() == two.text.len() && (is_same || one.cmp_identity(two).is_eq())
     }
 }
@@ -200,7 +247,7 @@ impl Hash for SeriesKey {
 
 impl Parts {
     fn cmp_identity(&self, other: &Self) -> Ordering {
-        if self.places == other.places && self.by_name().is_sorted() {
+        if *self.places == *other.places && self.by_name().is_sorted() {
             // All parts are equally long, and stand in the order in which they count.
             return self.text.cmp(&other.text);
         }
