@@ -13,7 +13,7 @@ use crate::model::durability::Sequence;
 use crate::model::packed::{NEVER, NEVER_AFTER, PackedPoint, Tag, Units};
 use crate::model::series::SeriesId;
 use crate::model::time::{TimeRange, Timestamp};
-use run::{Run, Written};
+use run::{Behind, Run, Written};
 
 /// What putting points into the head found out, for the receipt.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -57,6 +57,7 @@ struct Manner {
 
 /// A larger table of manners is not kept for the next batch, which would have to empty all of it.
 const KNOWN_MANNERS_KEPT: usize = 256;
+
 /// Recent points of one volume, each as it was accepted, until a flush makes segments of them.
 ///
 /// A frozen head is shared by readers as it is: nothing changes behind `&self`.
@@ -129,48 +130,27 @@ impl Head {
         tally.dead_on_arrival += usize::from(!is_alive);
         tally.not_aggregated += usize::from(packed.is_apart);
         let run = self.runs.entry(series).or_default();
-        if run.newest().is_none_or(|newest| newest < packed.time) {
-            let grown = run.push(written);
-            self.run_bytes = self.run_bytes.wrapping_add_signed(grown);
-            self.points += 1;
+        let grown = if run.newest() < packed.time {
+            run.push(written)
         } else {
-            self.put_behind(series, written, (is_alive, packed.is_apart, accepted_at), tally);
-        }
-    }
-
-    /// Applies a point that is not newer than all of its series.
-    #[inline(never)]
-    fn put_behind(
-        &mut self,
-        series: SeriesId,
-        written: Written,
-        (is_alive, is_apart, accepted_at): (bool, bool, Timestamp),
-        tally: &mut Tally,
-    ) {
-        let run = self.runs.get_mut(&series).expect("it holds what is newer");
-        tally.late += usize::from(is_alive && run.newest() != Some(written.time));
-        let Some((manner, bits)) = run.at(written.time) else {
-            run.put_late(written);
-            self.run_bytes += Run::LATE_BYTES;
-            self.points += 1;
-            return;
+            tally.late += usize::from(is_alive && packed.time < run.newest());
+            match run.put_behind(written) {
+                Behind::Put(grown) => grown,
+                Behind::Taken(manner, bits) => {
+                    let old = Written { time: packed.time, manner: *manner, bits: *bits };
+                    let (is_replaced, goes_on) = succeed(&mut self.manners, old, written.manner, accepted_at);
+                    (*manner, *bits) = (goes_on.unwrap_or(written.manner), written.bits);
+                    tally.replaced += usize::from(is_alive && is_replaced);
+                    if goes_on.is_none() {
+                        self.departed.entry(series).or_default().push(old);
+                        self.departed_len += 1;
+                    }
+                    return;
+                }
+            }
         };
-        let old = Written { time: written.time, manner: *manner, bits: *bits };
-        let old_point = unpack(&self.manners, old);
-        let is_replaced = old_point.is_visible_at(accepted_at);
-        tally.replaced += usize::from(is_alive && is_replaced);
-        *bits = written.bits;
-        if !is_replaced || old_point.is_apart != is_apart {
-            self.departed.entry(series).or_default().push(old);
-            self.departed_len += 1;
-            *manner = written.manner;
-        } else {
-            // A write that replaces another goes on with its chain.
-            let origin = self.manners[old.manner as usize].origin;
-            let goes_on = Manner { origin, ..self.manners[written.manner as usize] };
-            let known = [old.manner, written.manner].into_iter().find(|&known| self.manners[known as usize] == goes_on);
-            *manner = known.unwrap_or_else(|| number_of(&mut self.manners, goes_on));
-        }
+        self.run_bytes = self.run_bytes.wrapping_add_signed(grown);
+        self.points += 1;
     }
 
     /// The number of the manner in which a point of the batch that was begun last is written.
@@ -247,8 +227,8 @@ impl Head {
     pub(crate) fn ends(&self, series: SeriesId, range: TimeRange) -> Option<(i64, i64)> {
         let departed = self.departed.get(&series).into_iter().flatten().map(|gone| gone.time);
         let departed = departed.filter(|&time| range.contains(Timestamp::from_millis(time)));
-        let times = departed.chain(self.runs.get(&series).into_iter().flat_map(|run| run.ends(range)));
-        times.fold(None, |ends, time| {
+        let ends = self.runs.get(&series).and_then(|run| run.ends(range));
+        departed.fold(ends, |ends, time| {
             Some(ends.map_or((time, time), |(first, last): (i64, i64)| (first.min(time), last.max(time))))
         })
     }
@@ -281,10 +261,7 @@ impl Head {
 
     /// The newest point of a series, dead or alive.
     pub(crate) fn newest(&self, series: SeriesId) -> Option<PackedPoint> {
-        let run = self.runs.get(&series)?;
-        let time = Timestamp::from_millis(run.newest()?);
-        let only = TimeRange::new(time, Timestamp::from_millis(time.as_millis().saturating_add(1)));
-        run.range(only).next().map(|written| unpack(&self.manners, written))
+        self.runs.get(&series)?.last().map(|written| unpack(&self.manners, written))
     }
 
     /// Whether there is a point of this series, or one that counts in its windows.
@@ -324,7 +301,7 @@ impl Head {
     }
 
     /// The memory that one new point may add, in bytes, apart from the room that a growing run takes ahead.
-    pub(crate) const POINT_BYTES: usize = Run::LATE_BYTES + 2 * (size_of::<Manner>() + KNOWN_BYTES);
+    pub(crate) const POINT_BYTES: usize = Run::POINT_BYTES + 2 * (size_of::<Manner>() + KNOWN_BYTES);
 
     /// The memory that one new series adds apart from its points and names, in bytes: its place, in a table that has
     /// just doubled, and the room for its first points.
@@ -333,6 +310,20 @@ impl Head {
 
 /// A manner in the table of those that are known.
 const KNOWN_BYTES: usize = size_of::<((i64, u32), u32)>() + 1;
+
+/// What a write does to the one that it finds at its time: whether it replaces a living point, and if it goes on with its
+/// chain, the manner that it then has.
+#[inline(never)]
+fn succeed(manners: &mut Vec<Manner>, old: Written, new: u32, accepted_at: Timestamp) -> (bool, Option<u32>) {
+    let is_replaced = unpack(manners, old).is_visible_at(accepted_at);
+    let (before, after) = (manners[old.manner as usize], manners[new as usize]);
+    if !is_replaced || before.tag.is_apart() != after.tag.is_apart() {
+        return (is_replaced, None);
+    }
+    let goes_on = Manner { origin: before.origin, ..after };
+    let known = [old.manner, new].into_iter().find(|&known| manners[known as usize] == goes_on);
+    (true, Some(known.unwrap_or_else(|| number_of(manners, goes_on))))
+}
 
 /// The point that was written.
 fn unpack(manners: &[Manner], Written { time, manner, bits }: Written) -> PackedPoint {

@@ -1,13 +1,19 @@
-//! The recent points of one series: blocks that grew in order of time, and beside them those that came late.
-
-use std::collections::BTreeMap;
+//! The recent points of one series: blocks of them, in order of time.
 
 use crate::model::time::TimeRange;
 
-/// Points that the first block of a run has room for.
+/// Points that a block has room for at first.
 const ROOM_MIN: usize = 4;
-/// And the largest.
+/// The first block of a run grows until it has room for so many: a short one costs less to move than to keep in pieces.
+const FIRST_ROOM_MAX: usize = 64;
+/// Room of the largest block.
 const ROOM_MAX: usize = 1_024;
+/// Most points that make way for one that comes late; a block in which there would be more is divided. Mostly a late
+/// point is a little late and few are behind it.
+const MOVED_MAX: usize = 256;
+/// So many points are looked at one by one from the end of a block to find the place of a late one: the memory that has
+/// to be waited for is then that of the points which are moved, and all of it is asked for at once.
+const LOOKED_AT_MAX: usize = 64;
 
 /// What was written at a time: the value, and the number of the [`Manner`](super::Manner) in which it was.
 #[derive(Clone, Copy, Debug)]
@@ -26,7 +32,7 @@ struct Place {
     bits: u64,
 }
 
-/// Points in order of time, which are not moved when more come.
+/// Points in order of time, which are not moved when newer ones come.
 #[derive(Default)]
 struct Block {
     /// The time of the first point.
@@ -34,28 +40,36 @@ struct Block {
     places: Vec<Place>,
 }
 
-/// Points of one series. A time stands in order or in `late`, never in both, and every late one is older than the last
-/// one in order.
-#[derive(Default)]
+/// Points of one series, no two at one time. 64 bytes: a head may have a million of them.
 pub(super) struct Run {
-    /// What is in order, in blocks, none of which is empty.
+    /// Blocks one after the other, none of which is empty.
     full: Vec<Block>,
-    /// The end of it, which is being filled. Empty only if there is nothing in order.
+    /// The last one, to which newer points are added. Empty only if there is no point.
     end: Block,
-    /// Points in `full`.
-    full_len: usize,
-    /// The time of the last one, here so that appending need not wait for the memory that holds it.
-    newest: Option<i64>,
-    /// Value and manner of points that came when a newer one was already there. A tree, so that a reversed series costs
-    /// no copying.
-    late: BTreeMap<i64, (u32, u64)>,
+    /// The time of the last point, here so that appending need not wait for the memory that holds it. All times are
+    /// newer than that of an empty run.
+    newest: i64,
+}
+
+/// What becomes of a point that is not newer than all others.
+pub(super) enum Behind<'a> {
+    /// It was put in, which took so many bytes of memory or gave them back.
+    Put(isize),
+    /// At its time there is one, which has this manner and value.
+    Taken(&'a mut u32, &'a mut u64),
+}
+
+impl Default for Run {
+    fn default() -> Self {
+        Self { full: Vec::new(), end: Block::default(), newest: i64::MIN }
+    }
 }
 
 impl Run {
     /// Memory of the room for a run's first points.
     pub(super) const FIRST_BYTES: usize = ROOM_MIN * size_of::<Place>();
-    /// A late point takes a tree entry, and nodes may be half empty. An ordered one takes less.
-    pub(super) const LATE_BYTES: usize = 2 * (size_of::<(u32, u64)>() + size_of::<i64>());
+    /// The memory that a point takes apart from room for others: at worst it has a block of its own.
+    pub(super) const POINT_BYTES: usize = size_of::<Place>() + size_of::<Block>();
 
     /// Appends what is newer than all others; tells how much memory that took or gave back, in bytes.
     #[expect(
@@ -67,121 +81,155 @@ impl Run {
     pub(super) fn push(&mut self, Written { time, manner, bits }: Written) -> isize {
         let (mut offset, mut grown) = (u32::try_from(time - self.end.start).ok(), 0);
         if offset.is_none() || self.end.places.len() == self.end.places.capacity() {
-            grown = self.begin_block(time);
-            offset = Some(0);
+            grown = self.make_room(time);
+            offset = u32::try_from(time - self.end.start).ok();
         }
-        self.newest = Some(time);
+        self.newest = time;
         self.end.places.push(Place { offset: offset.unwrap_or_default(), manner, bits });
         grown
     }
 
-    /// Begins a block with room for a quarter of what is there, not for as much again: memory is bounded by what is
-    /// really held.
+    /// Makes the last block one to which a point of this time can be added; tells how much memory that took or gave
+    /// back.
     #[cold]
     #[inline(never)]
+    fn make_room(&mut self, time: i64) -> isize {
+        let room = self.end.places.capacity();
+        let is_near = u32::try_from(time - self.end.start).is_ok();
+        if self.full.is_empty() && is_near && (1..FIRST_ROOM_MAX).contains(&room) {
+            self.end.places.reserve_exact(room);
+            return bytes_of(self.end.places.capacity()) - bytes_of(room);
+        }
+        self.begin_block(time)
+    }
+
+    /// Begins a block with room for a quarter of what is there, not for as much again: memory is bounded by what is
+    /// really held.
     fn begin_block(&mut self, start: i64) -> isize {
         let table = self.full.capacity();
-        let len = self.full_len + self.end.places.len();
-        // A block that ends before it is full shows that times lie weeks apart.
-        let is_full = self.end.places.len() == self.end.places.capacity();
-        let room = if is_full { (len / 4).clamp(ROOM_MIN, ROOM_MAX) } else { ROOM_MIN };
+        let len = self.end.places.len();
+        // Blocks grow by a quarter, so that the next one is a quarter of all of them. One that ends before it is full
+        // shows that times lie weeks apart.
+        let is_full = len == self.end.places.capacity();
+        let wanted = len / 4 + if self.full.is_empty() { 0 } else { len };
+        let room = if is_full { wanted.clamp(ROOM_MIN, ROOM_MAX) } else { ROOM_MIN };
         let mut ended = std::mem::replace(&mut self.end, Block { start, places: Vec::with_capacity(room) });
-        let room = ended.places.capacity();
+        let given_back = bytes_of(ended.places.capacity());
+        let mut grown = bytes_of(self.end.places.capacity()) - given_back;
         if !ended.places.is_empty() {
             ended.places.shrink_to_fit();
+            grown += bytes_of(ended.places.capacity());
             self.full.push(ended);
         }
-        self.full_len = len;
-        let kept = self.full.last().map_or(0, |ended| ended.places.capacity());
-        let places = (self.end.places.capacity() + kept).cast_signed() - room.cast_signed();
-        let blocks = (self.full.capacity() - table) * size_of::<Block>();
-        places * size_of::<Place>().cast_signed() + blocks.cast_signed()
+        grown + self.table_grown(table)
     }
 
-    /// Manner and value of what stands at a time that is not newer than all others.
-    pub(super) fn at(&mut self, time: i64) -> Option<(&mut u32, &mut u64)> {
-        let block = if self.end.starts_by(time) {
-            Some(&mut self.end)
-        } else {
-            let behind = self.full.partition_point(|block| block.start <= time);
-            behind.checked_sub(1).map(|before| &mut self.full[before])
-        };
-        let found = block.and_then(|block| {
-            let position = block.before(time);
-            let offset = time - block.start;
-            block.places.get_mut(position).filter(|place| i64::from(place.offset) == offset)
-        });
-        match found {
-            Some(place) => Some((&mut place.manner, &mut place.bits)),
-            None => self.late.get_mut(&time).map(|(manner, bits)| (manner, bits)),
+    /// Puts in what is not newer than all others, if there is nothing at its time.
+    pub(super) fn put_behind(&mut self, Written { time, manner, bits }: Written) -> Behind<'_> {
+        let mut grown = 0;
+        loop {
+            let at = self.block_of(time);
+            let block = self.block(at);
+            let position = block.place_of(time);
+            if block.places.get(position).is_some_and(|place| place.written(block.start).time == time) {
+                let place = &mut self.block(at).places[position];
+                return Behind::Taken(&mut place.manner, &mut place.bits);
+            }
+            let (len, room) = (block.places.len(), block.places.capacity());
+            if len - position > MOVED_MAX || (len == room && len >= ROOM_MAX) {
+                grown += self.divide(at);
+                continue;
+            }
+            let Some(offset) = block.offset_of(time) else {
+                // Times lie weeks apart.
+                let mut alone = Block { start: time, places: Vec::with_capacity(ROOM_MIN) };
+                alone.places.push(Place { offset: 0, manner, bits });
+                let at = at + usize::from(position > 0);
+                return Behind::Put(grown + bytes_of(alone.places.capacity()) + self.insert(at, alone));
+            };
+            if len == room {
+                block.places.reserve_exact((room / 4).max(ROOM_MIN));
+            }
+            block.places.insert(position, Place { offset, manner, bits });
+            return Behind::Put(grown + bytes_of(block.places.capacity()) - bytes_of(room));
         }
     }
 
-    /// Stores what came for a time that is not newer than all others and where there is nothing.
-    pub(super) fn put_late(&mut self, Written { time, manner, bits }: Written) {
-        self.late.insert(time, (manner, bits));
+    /// Makes two blocks of one; tells how much memory that took or gave back.
+    fn divide(&mut self, at: usize) -> isize {
+        let block = self.block(at);
+        let room = block.places.capacity();
+        let mut behind = Block { start: block.start, places: block.places.split_off(block.places.len() / 2) };
+        behind.start_from(behind.places[0].written(behind.start).time);
+        let mut before = std::mem::replace(block, behind);
+        let kept = block.places.capacity();
+        before.places.shrink_to_fit();
+        bytes_of(before.places.capacity() + kept) - bytes_of(room) + self.insert(at, before)
+    }
+
+    /// Puts a block before another one; tells how much the table of blocks grew.
+    fn insert(&mut self, at: usize, block: Block) -> isize {
+        let table = self.full.capacity();
+        self.full.insert(at, block);
+        self.table_grown(table)
+    }
+
+    fn table_grown(&self, before: usize) -> isize {
+        ((self.full.capacity() - before) * size_of::<Block>()).cast_signed()
+    }
+
+    /// The number of the block that a time belongs to: the last one that starts by then, or the first.
+    fn block_of(&self, time: i64) -> usize {
+        if self.end.start <= time {
+            return self.full.len();
+        }
+        self.full.partition_point(|block| block.start <= time).saturating_sub(1)
+    }
+
+    /// The block with a number; the last one comes behind all that are full.
+    fn block(&mut self, at: usize) -> &mut Block {
+        self.full.get_mut(at).unwrap_or(&mut self.end)
     }
 
     /// Removes what stands in a range; gives it.
     pub(super) fn erase(&mut self, range: TimeRange) -> Vec<Written> {
-        if self.ends(range).next().is_none() {
-            return Vec::new();
-        }
-        // Late points that nothing newer is left of are in order afterwards.
-        let all = std::mem::take(self);
-        let mut left = all.ordered(TimeRange::ALL).flat_map(Piece::written);
-        let newest = left.rfind(|each| !contains(range, each.time));
-        let newest = newest.map_or(i64::MIN, |each| each.time);
-        let mut erased = Vec::new();
-        for each in all.range(TimeRange::ALL) {
-            let was_late = all.late.contains_key(&each.time);
-            if contains(range, each.time) {
-                erased.push(each);
-            } else if was_late && each.time < newest {
-                self.put_late(each);
-            } else {
-                self.push(each);
+        let erased: Vec<Written> = self.range(range).collect();
+        if !erased.is_empty() {
+            let all = std::mem::take(self);
+            for left in all.range(TimeRange::ALL).filter(|each| !contains(range, each.time)) {
+                self.push(left);
             }
         }
         erased
     }
 
-    /// The time of the newest point; late ones are older by definition.
-    pub(super) fn newest(&self) -> Option<i64> {
+    /// The time of the newest point; that of an empty run is older than any.
+    #[inline]
+    pub(super) fn newest(&self) -> i64 {
         self.newest
+    }
+
+    /// The newest point.
+    pub(super) fn last(&self) -> Option<Written> {
+        self.end.places.last().map(|place| place.written(self.end.start))
     }
 
     /// Number of points.
     pub(super) fn len(&self) -> usize {
-        self.full_len + self.end.places.len() + self.late.len()
+        self.full.iter().chain([&self.end]).map(|block| block.places.len()).sum()
     }
 
     /// What stands in a range, in order of time.
     pub(super) fn range(&self, range: TimeRange) -> impl Iterator<Item = Written> {
-        let ordered = self.ordered(range).flat_map(Piece::written);
-        let late = self.late_ones(range);
-        // Mostly there is nothing to merge.
-        let (alone, merged) =
-            if late.clone().next().is_none() { (Some(ordered), None) } else { (None, Some((ordered, late))) };
-        let merged = merged.into_iter().flat_map(|(ordered, late)| {
-            let (mut ordered, mut late) = (ordered.peekable(), late.peekable());
-            std::iter::from_fn(move || match (ordered.peek(), late.peek()) {
-                (Some(one), Some(other)) if one.time > other.time => late.next(),
-                (None, _) => late.next(),
-                (Some(_), _) => ordered.next(),
-            })
-        });
-        alone.into_iter().flatten().chain(merged)
+        self.pieces(range).flat_map(Piece::written)
     }
 
-    /// The times of the first and last points in a range, of those in order and of late ones.
-    pub(super) fn ends(&self, range: TimeRange) -> impl Iterator<Item = i64> {
-        let mut ordered = self.ordered(range);
-        let (first, last) = (ordered.next(), ordered.next_back());
-        let ordered = [first.as_ref().and_then(Piece::first), last.or(first).and_then(|piece| piece.last())];
-        let mut late = self.late_ones(range);
-        let late = [late.next(), late.next_back()].map(|late| late.map(|late| late.time));
-        ordered.into_iter().chain(late).flatten()
+    /// The times of the first and the last point in a range.
+    pub(super) fn ends(&self, range: TimeRange) -> Option<(i64, i64)> {
+        let mut pieces = self.pieces(range);
+        let first = pieces.next()?;
+        let last = pieces.next_back().unwrap_or(first);
+        Some((first.time(0), last.time(last.places.len() - 1)))
     }
 
     /// Appends to `out` what `point` makes of what stands first in a range, at most `count_max`, in order of time.
@@ -192,26 +240,25 @@ impl Run {
         point: impl Fn(Written) -> P,
         out: &mut Vec<P>,
     ) {
-        if self.late.is_empty() {
-            let mut left = count_max;
-            for Piece { start, places } in self.ordered(range) {
-                let taken = places.len().min(left);
-                out.extend(places[..taken].iter().map(|place| point(place.written(start))));
-                left -= taken;
+        let mut left = count_max;
+        for Piece { start, places } in self.pieces(range) {
+            let taken = places.len().min(left);
+            out.extend(places[..taken].iter().map(|place| point(place.written(start))));
+            left -= taken;
+            if left == 0 {
+                break;
             }
-        } else {
-            out.extend(self.range(range).take(count_max).map(point));
         }
     }
 
     /// Memory held, in bytes.
     pub(super) fn bytes(&self) -> usize {
         let room: usize = self.full.iter().chain([&self.end]).map(|block| block.places.capacity()).sum();
-        room * size_of::<Place>() + self.full.capacity() * size_of::<Block>() + self.late.len() * Self::LATE_BYTES
+        room * size_of::<Place>() + self.full.capacity() * size_of::<Block>()
     }
 
-    /// What is in order in a range: pieces of blocks, none of them empty.
-    fn ordered(&self, range: TimeRange) -> impl DoubleEndedIterator<Item = Piece<'_>> {
+    /// What stands in a range: pieces of blocks, none of them empty.
+    fn pieces(&self, range: TimeRange) -> impl DoubleEndedIterator<Item = Piece<'_>> {
         let (from, to) = (range.start().as_millis(), range.end().as_millis());
         // A block ends where the next one starts at the latest.
         let start = self.full.partition_point(|block| block.start < from).saturating_sub(1);
@@ -219,31 +266,22 @@ impl Run {
         let blocks = self.full[start..end].iter().chain([&self.end]);
         blocks.map(move |block| block.within(from, to)).filter(|piece| !piece.places.is_empty())
     }
-
-    fn late_ones(&self, range: TimeRange) -> impl DoubleEndedIterator<Item = Written> + Clone {
-        let (from, to) = (range.start().as_millis(), range.end().as_millis());
-        self.late.range(from..to.max(from)).map(|(&time, &(manner, bits))| Written { time, manner, bits })
-    }
 }
 
 /// Some points of a block.
+#[derive(Clone, Copy)]
 struct Piece<'a> {
     start: i64,
     places: &'a [Place],
 }
 
 impl<'a> Piece<'a> {
-    fn written(self) -> impl DoubleEndedIterator<Item = Written> + 'a {
-        let start = self.start;
-        self.places.iter().map(move |place| place.written(start))
+    fn written(self) -> impl Iterator<Item = Written> + 'a {
+        self.places.iter().map(move |place| place.written(self.start))
     }
 
-    fn first(&self) -> Option<i64> {
-        self.places.first().map(|place| place.written(self.start).time)
-    }
-
-    fn last(&self) -> Option<i64> {
-        self.places.last().map(|place| place.written(self.start).time)
+    fn time(&self, position: usize) -> i64 {
+        self.places[position].written(self.start).time
     }
 }
 
@@ -254,14 +292,18 @@ impl Place {
 }
 
 impl Block {
-    /// Whether it has a point, and none of them is newer than this time before another is not.
-    fn starts_by(&self, time: i64) -> bool {
-        !self.places.is_empty() && self.start <= time
-    }
-
     /// How many points are older than a moment.
     fn before(&self, moment: i64) -> usize {
         self.places.partition_point(|place| place.written(self.start).time < moment)
+    }
+
+    /// The same for a moment that mostly is near the end.
+    fn place_of(&self, moment: i64) -> usize {
+        let (far, near) = self.places.split_at(self.places.len().saturating_sub(LOOKED_AT_MAX));
+        match near.iter().rposition(|place| place.written(self.start).time < moment) {
+            Some(position) => far.len() + position + 1,
+            None => far.partition_point(|place| place.written(self.start).time < moment),
+        }
     }
 
     fn within(&self, from: i64, to: i64) -> Piece<'_> {
@@ -272,6 +314,28 @@ impl Block {
         let end = if last.is_none_or(|last| time(last) < to) { self.places.len() } else { self.before(to) };
         Piece { start: self.start, places: &self.places[start..end.max(start)] }
     }
+
+    /// The offset of a time, from which on the block starts if it did so later. None if offsets would be too long.
+    fn offset_of(&mut self, time: i64) -> Option<u32> {
+        if time < self.start {
+            let last = self.places.last().map_or(self.start, |last| last.written(self.start).time);
+            u32::try_from(last - time).ok()?;
+            self.start_from(time);
+        }
+        u32::try_from(time - self.start).ok()
+    }
+
+    /// Tells all offsets from another start, from which none of them is too long.
+    fn start_from(&mut self, start: i64) {
+        // Modulo 2^32, where a way back is a way forward.
+        let moved = u32::try_from((self.start - start).rem_euclid(1 << 32)).expect("it is less than 2^32");
+        self.places.iter_mut().for_each(|place| place.offset = place.offset.wrapping_add(moved));
+        self.start = start;
+    }
+}
+
+fn bytes_of(places: usize) -> isize {
+    (places * size_of::<Place>()).cast_signed()
 }
 
 fn contains(range: TimeRange, time: i64) -> bool {

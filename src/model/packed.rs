@@ -131,11 +131,15 @@ impl Tag {
         Self(point.unit << TAG_UNIT_SHIFT | apart | point.kind as u32)
     }
 
+    pub(crate) fn is_apart(self) -> bool {
+        self.0 & TAG_APART != 0
+    }
+
     /// The point that has this tag, time, expiry and value.
     #[inline]
     pub(crate) fn point(self, time: i64, expires_at: i64, bits: u64) -> PackedPoint {
         let kind = [Kind::Int, Kind::Float, Kind::Shadow, Kind::Shadow][(self.0 & (TAG_APART - 1)) as usize];
-        let (unit, is_apart) = (self.0 >> TAG_UNIT_SHIFT, self.0 & TAG_APART != 0);
+        let (unit, is_apart) = (self.0 >> TAG_UNIT_SHIFT, self.is_apart());
         PackedPoint { time, expires_at, bits, unit, kind, is_apart }
     }
 }

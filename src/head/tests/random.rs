@@ -66,6 +66,47 @@ fn far_moment() -> impl Strategy<Value = i64> + Clone {
     prop_oneof![8 => far(), 1 => Just(i64::MIN), 1 => Just(i64::MAX)].boxed()
 }
 
+/// Long histories of few series, mostly in some order.
+fn long() -> impl Strategy<Value = Vec<Act>> {
+    // What a time is sorted by, to come to its place in the history: as it is, somewhat or wholly shuffled, reversed,
+    // in two halves each between the other's times, or all of these one after the other.
+    let keys = |shape: u8, time: i64, noise: i64| match shape {
+        0 => time + noise % 60,
+        1 => time + noise % 700,
+        2 => -time,
+        3 => time % 2 * 10_000 + time,
+        4 => noise,
+        _ if time % 1_500 < 500 => time + noise % 60,
+        _ if time % 1_500 < 1_000 => -time,
+        _ => noise,
+    };
+    // So that offsets are too long after some hundred points, or after a few.
+    let step = prop_oneof![4 => Just(10_000_i64), 1 => Just(1), 2 => Just(1 << 24), 1 => Just(1 << 31)];
+    let noise = prop::collection::vec(0_i64..10_000, 1..3_000);
+    (0_u8..6, step, noise, prop::collection::vec(act(0_i64..3_000, 0_i64..3_000), 0..8)).prop_map(
+        move |(shape, step, noise, others)| {
+            let mut order: Vec<(i64, i64)> =
+                (0_i64..).zip(&noise).map(|(time, noise)| (keys(shape, time, *noise), time)).collect();
+            order.sort_unstable();
+            let put = |(key, time): (i64, i64)| Act::Put {
+                series: u32::from(key % 7 == 0),
+                point: Point::new(at(time * step), time),
+                is_apart: false,
+                accepted_at: at(20),
+            };
+            let mut acts: Vec<Act> = order.into_iter().map(put).collect();
+            for (number, mut other) in others.into_iter().enumerate() {
+                match &mut other {
+                    Act::Put { point, .. } => point.time = at(point.time.as_millis() * step),
+                    Act::Erase { from, to, .. } => (*from, *to) = (*from * step, (*from + (*to - *from) / 8) * step),
+                }
+                acts.insert(acts.len() * number / 8, other);
+            }
+            acts
+        },
+    )
+}
+
 /// The last of some writes each of which replaced the one before.
 #[derive(Clone, Copy, Debug)]
 struct Link {
@@ -251,5 +292,21 @@ proptest! {
         // not by later ones (S7). Method: batches rise; at few times nearly all writes go on with a chain, some after a
         // deletion. What is told may be another batch of the same moment, if no deletion lies between.
         check(acts, (i64::MIN, i64::MAX), usize::MAX)?;
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn long_runs_in_any_order_answer_like_an_ordered_map(
+        acts in long(),
+        range in (0_i64..3_000, 0_i64..3_000),
+        step in prop::sample::select(&[1_i64, 10_000, 1 << 24, 1 << 31][..]),
+        count_max in 0_usize..3_000,
+    ) {
+        // Goal: nothing is lost or moved where blocks are filled, divided and begun anew. Method: as above, with enough
+        // points for many blocks, in the orders in which series come late.
+        check(acts, (range.0 * step, range.1 * step), count_max)?;
     }
 }
