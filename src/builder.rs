@@ -63,8 +63,8 @@ impl Builder {
     }
 
     /// Memory for recent points, in bytes; a growing series may take a quarter of its own size more. At a quarter of
-    /// it points are set aside to be flushed; when all of it is taken writers wait, and after 5 s they are refused with
-    /// `Overloaded`. At least 64 KiB, default 256 MiB.
+    /// it, or at 32 MiB if there are 512 points for each series, points are set aside to be flushed; when all of it is
+    /// taken writers wait, and after 5 s they are refused with `Overloaded`. At least 64 KiB, default 256 MiB.
     pub fn head_bytes_max(mut self, bytes: usize) -> Self {
         self.settings.head_bytes_max = bytes;
         self

@@ -15,7 +15,7 @@ use crate::engine::shelf::Shelf;
 use crate::engine::view::Frozen;
 use crate::error::{Error, ErrorKind, Result};
 use crate::manifest::{Edit, Flushed};
-use crate::model::limits::{FROZEN_HEADS_MAX, HEAD_UNITS_MAX};
+use crate::model::limits::{FROZEN_HEADS_MAX, HEAD_RIPE_BYTES, HEAD_RIPE_POINTS, HEAD_UNITS_MAX};
 use crate::model::packed::PackedPoint;
 use crate::model::segment::{Deletion, ExpiryClass, Partition, Role};
 use crate::model::series::{SeriesId, SeriesKey};
@@ -25,8 +25,8 @@ use crate::model::time::{TimeRange, Timestamp};
 const OUTPUTS_MAX: usize = 32;
 /// Points of a series that are copied out of a head at a time.
 const POINTS_AT_A_TIME: usize = 4_096;
-/// A head is set aside when it takes this part of its memory, or its log this part of the log's bound: the active one,
-/// two frozen ones and what waits in the queue fit together.
+/// A head is set aside when it takes this part of its memory, or its log this part of the log's bound, if it is not ripe
+/// before: the active one, two frozen ones and what waits in the queue fit together.
 const HEAD_PART: usize = 4;
 
 /// What a flush works from.
@@ -92,7 +92,9 @@ impl Engine {
 
     fn is_head_full(&self) -> bool {
         let (settings, gauges) = (&self.settings, &self.gauges);
-        gauges.active_bytes() >= settings.head_bytes_max / HEAD_PART
+        let bytes = gauges.active_bytes();
+        bytes >= settings.head_bytes_max / HEAD_PART
+            || (bytes >= HEAD_RIPE_BYTES && gauges.active_points_per_series() >= HEAD_RIPE_POINTS)
             || gauges.active_log() >= settings.log_bytes_max / HEAD_PART as u64
             || gauges.active_units() >= HEAD_UNITS_MAX
     }

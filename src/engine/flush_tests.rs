@@ -14,6 +14,7 @@ use crate::env::clock::ManualClock;
 use crate::env::faulty::{Fault, FaultyDisk, Trouble};
 use crate::env::layout;
 use crate::model::batch::WriteBatch;
+use crate::model::limits::HEAD_RIPE_BYTES;
 use crate::model::point::Point;
 use crate::model::segment::{ExpiryClass, Role};
 use crate::model::series::SeriesKey;
@@ -159,4 +160,36 @@ fn a_segment_that_becomes_unreadable_between_two_passes_has_the_flush_tried_agai
     }
     println!("of flushes with failing reads {flushed} went on, {refused} did not, {tried_again} for this reason");
     assert!(tried_again > 0 && flushed > 0, "{flushed} went on, {refused} did not, {tried_again} for this reason");
+}
+
+/// Writes a hundred points of each of some series, again and again; the most memory that recent points took.
+fn head_peak(series: u64, rounds: i64) -> u64 {
+    let engine = open(&FaultyDisk::default());
+    let keys: Vec<SeriesKey> = (0..series).map(key).collect();
+    let mut peak = 0;
+    for round in 0..rounds {
+        let first = START + 100 * round;
+        for keys in keys.chunks(500) {
+            let mut batch = WriteBatch::new();
+            for key in keys {
+                let points = (0..100).map(|at| Point::new(Timestamp::from_secs(first + at), at));
+                batch.push_all(key.clone(), points);
+            }
+            engine.write(&batch).expect("stored");
+            peak = peak.max(engine.stats().head_bytes);
+        }
+    }
+    assert_eq!(engine.stats().points + engine.stats().recent_points, series * 100 * rounds.unsigned_abs());
+    peak
+}
+
+#[test]
+fn a_head_is_set_aside_when_it_is_ripe() {
+    // Goal: a head that gains nothing by growing takes no more memory, and one of many series goes on. Method: as many
+    // points, of few series and of many.
+    let ripe = HEAD_RIPE_BYTES as u64;
+    let few = head_peak(20, 1_200);
+    assert!((ripe * 9 / 10..ripe * 5 / 4).contains(&few), "{few} bytes of few series");
+    let many = head_peak(5_000, 5);
+    assert!(many > ripe, "{many} bytes of many series");
 }

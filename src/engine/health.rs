@@ -64,6 +64,8 @@ impl Troubles {
 pub(super) struct Gauges {
     head_bytes: AtomicUsize,
     active_bytes: AtomicUsize,
+    active_points: AtomicUsize,
+    active_series: AtomicUsize,
     active_log: AtomicU64,
     active_units: AtomicUsize,
     log_bytes: AtomicU64,
@@ -73,6 +75,8 @@ impl Gauges {
     pub(super) fn note_view(&self, view: &View) {
         self.head_bytes.store(view.head_bytes(), Ordering::Relaxed);
         self.active_bytes.store(view.active.bytes(), Ordering::Relaxed);
+        self.active_points.store(view.active.len(), Ordering::Relaxed);
+        self.active_series.store(view.active.series_len(), Ordering::Relaxed);
         self.active_log.store(view.active_log, Ordering::Relaxed);
         self.active_units.store(view.active.units().list().len(), Ordering::Relaxed);
     }
@@ -89,6 +93,11 @@ impl Gauges {
     /// Memory of those that are not on their way into segments.
     pub(super) fn active_bytes(&self) -> usize {
         self.active_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Their number for each of their series.
+    pub(super) fn active_points_per_series(&self) -> usize {
+        self.active_points.load(Ordering::Relaxed) / self.active_series.load(Ordering::Relaxed).max(1)
     }
 
     /// Log of those.

@@ -56,6 +56,13 @@ pub const QUEUE_BYTES_MAX: usize = 64 << 20;
 /// Default memory for recent points, in bytes.
 pub const HEAD_BYTES_MAX_DEFAULT: usize = 256 << 20;
 
+/// Memory with which a head is set aside although it may grow, in bytes, if it has [`HEAD_RIPE_POINTS`].
+pub const HEAD_RIPE_BYTES: usize = 32 << 20;
+
+/// Points for each of its series from which on a head gains nothing by growing: its chunks are nearly as small and as
+/// cheap as longer ones. Where there are fewer, each flush costs as much as all of its series do.
+pub const HEAD_RIPE_POINTS: usize = 512;
+
 /// Least memory for recent points, in bytes: below, every batch would make segments of its own.
 pub const HEAD_BYTES_MIN: usize = 64 << 10;
 
