@@ -224,7 +224,7 @@ impl Engine {
     /// What is done when no segment has to be written anew.
     pub(super) fn settle_series(&self) -> Result<()> {
         self.forget_series()?;
-        self.settle_catalog()
+        self.settle_catalog().inspect_err(|error| self.troubles.note_compaction(Some(error)))
     }
 
     /// Lets go of series that have no byte left, in segments or in the log.

@@ -1,4 +1,4 @@
-//! The one place that makes changes of what is stored true: manifest and catalogue together, then the view.
+//! The one place that makes changes of what is stored true: first in the manifest, then in the view.
 
 use std::sync::Arc;
 
@@ -18,13 +18,13 @@ pub(super) struct Ledger {
     pub(super) manifest: Manifest,
     /// None if it is never stored.
     pub(super) catalog: Option<SledStore>,
-    pub(super) copy: Copy,
+    pub(super) copy: StoredCopy,
     /// Segments that are no longer true, whose files go when nobody reads them any more.
     graveyard: Vec<Arc<Slot>>,
 }
 
 /// What is known of the stored catalogue.
-pub(super) enum Copy {
+pub(super) enum StoredCopy {
     /// Nothing but what the manifest says.
     Unread,
     /// It is open, adds up to this mark, and holds every series whose number is below `next`, and beside them those that
@@ -35,26 +35,26 @@ pub(super) enum Copy {
     /// There is none.
     Gone,
     /// It could not be stored, or not all names are known: it is let be in this run.
-    Given,
+    Abandoned,
 }
 
 impl Ledger {
     pub(super) fn new(manifest: Manifest, catalog: Option<SledStore>) -> Self {
-        Self { manifest, catalog, copy: Copy::Unread, graveyard: Vec::new() }
+        Self { manifest, catalog, copy: StoredCopy::Unread, graveyard: Vec::new() }
     }
 
     /// Whether the stored catalogue, if the manifest lists one, may go on being listed beside segments that name series
     /// below `next`. Notes which series leave.
     fn is_copy_exact(&mut self, next: SeriesId, has_returned: bool, removed: &[(SeriesId, SeriesKey)]) -> bool {
         let known = match &mut self.copy {
-            Copy::Unread if removed.is_empty() => self.manifest.version().next_series,
-            Copy::Open { next, left, .. } => {
+            StoredCopy::Unread if removed.is_empty() => self.manifest.version().next_series,
+            StoredCopy::Open { next, left, .. } => {
                 left.extend(removed.iter().filter(|(id, _)| id < next).map(|(_, key)| key.clone()));
                 *next
             }
-            Copy::Unread | Copy::Wrong | Copy::Gone | Copy::Given => return false,
+            StoredCopy::Unread | StoredCopy::Wrong | StoredCopy::Gone | StoredCopy::Abandoned => return false,
         };
-        let has_left = matches!(&self.copy, Copy::Open { left, .. } if !left.is_empty());
+        let has_left = matches!(&self.copy, StoredCopy::Open { left, .. } if !left.is_empty());
         next == known && !has_returned && !has_left
     }
 
@@ -77,7 +77,7 @@ impl Engine {
         self.commit_change(edit, &[], confirmed)
     }
 
-    /// The same, with series that leave the stored catalogue.
+    /// The same, with series that are forgotten, which the stored catalogue may have.
     pub(super) fn commit_change(
         &self,
         mut edit: Edit,

@@ -2,9 +2,13 @@
 //! so they alone are enough; a copy is kept where they are so many that reading all of them would take longer. Flushes do
 //! not wait for it: what has come since makes it outdated, and it is brought up to date when nothing else is to be done.
 
+use std::sync::Arc;
+
+use parking_lot::RwLockWriteGuard;
+
 use crate::catalog::{Catalog, Loaded, SledStore};
 use crate::engine::Engine;
-use crate::engine::ledger::{Copy, Ledger};
+use crate::engine::ledger::{Ledger, StoredCopy};
 use crate::engine::settings::KeepCatalog;
 use crate::engine::shelf::{Shelf, Slot};
 use crate::error::{Error, Result};
@@ -43,14 +47,22 @@ pub(super) fn load_catalog(
         return Ok(catalog);
     }
     let mut told = Vec::new();
-    let (catalog, is_whole) = read_names(shelf, is_lost, &mut told)?;
+    let read = read_names(shelf, is_lost, &mut told);
+    // What is damaged is for `strict` to refuse; what cannot be read for the moment need not be.
+    if matches!(&read, Err(error) if !error.is_corruption())
+        && !is_asked
+        && let Some(catalog) = load_copy(ledger, shelf, damage)
+    {
+        return Ok(catalog);
+    }
+    let (catalog, is_whole) = read?;
     if !is_whole {
         if !is_asked && let Some(catalog) = load_copy(ledger, shelf, damage) {
             damage.extend(told);
             return Ok(catalog);
         }
         // Nothing vouches for what lacks the names of a segment, so that the next open tells it again.
-        ledger.copy = Copy::Given;
+        ledger.copy = StoredCopy::Abandoned;
     }
     damage.extend(told);
     Ok(catalog)
@@ -61,7 +73,7 @@ fn load_copy(ledger: &mut Ledger, shelf: &Shelf, damage: &mut Vec<String>) -> Op
     let next = shelf.version.next_series;
     let mark = shelf.version.catalog?;
     let loaded = ledger.catalog.as_mut()?.load(&mark);
-    ledger.copy = Copy::Wrong;
+    ledger.copy = StoredCopy::Wrong;
     match loaded {
         Loaded::Exact(series) if series.iter().all(|(id, _)| *id < next) => {
             let mut catalog = Catalog::beginning_at(next, mark.series);
@@ -69,7 +81,7 @@ fn load_copy(ledger: &mut Ledger, shelf: &Shelf, damage: &mut Vec<String>) -> Op
                 let twice = catalog.recall(id, key);
                 assert!(twice.is_none(), "a store has each name once");
             }
-            ledger.copy = Copy::Open { mark, next, left: Vec::new() };
+            ledger.copy = StoredCopy::Open { mark, next, left: Vec::new() };
             return Some(catalog);
         }
         Loaded::Exact(_) => damage.push("catalog: it holds series that were never numbered; it is rebuilt".to_owned()),
@@ -86,7 +98,9 @@ fn read_names(
     damage: &mut Vec<String>,
 ) -> Result<(Catalog, bool)> {
     let next = shelf.version.next_series;
-    let lens = shelf.slots().iter().filter_map(|slot| slot.file().ok()).map(|file| file.series_len());
+    // No name takes less than a byte, whatever a footer says.
+    let len = |slot: &Arc<Slot>| Some(slot.file().ok()?.series_len().min(slot.meta.bytes));
+    let lens = shelf.slots().iter().filter_map(len);
     let mut catalog = Catalog::beginning_at(next, lens.max().unwrap_or(0));
     let mut is_whole = true;
     for slot in shelf.slots() {
@@ -108,7 +122,7 @@ fn read_names(
                 }
             }
             // IMPORTANT: what can be read the next time may name series, which must not get second numbers until then.
-            Err(error) => return Err(error),
+            Err(error) => return Err(slot.note(&error)),
         }
     }
     Ok((catalog, is_whole))
@@ -130,16 +144,17 @@ impl Engine {
         self.check_open()?;
         let mut ledger = self.ledger.lock();
         let listed = ledger.manifest.version().catalog.is_some();
-        match self.catalog_due(&ledger, listed) {
+        let due = self.catalog_due(&ledger, listed);
+        if listed && !matches!(due, Due::Nothing) {
+            // IMPORTANT: nothing vouches for what is being removed or made anew.
+            let edit = Edit { catalog: Some(StoredCatalog::Behind), ..Edit::default() };
+            self.commit_to(&mut ledger, edit, self.guard.confirmed())?;
+        }
+        match due {
             Due::Nothing => Ok(()),
             Due::Removal => {
-                if listed {
-                    // IMPORTANT: nothing vouches for what is being removed.
-                    let edit = Edit { catalog: Some(StoredCatalog::Behind), ..Edit::default() };
-                    self.commit_to(&mut ledger, edit, self.guard.confirmed())?;
-                }
                 let removed = ledger.catalog.as_mut().map_or(Ok(()), SledStore::remove);
-                ledger.copy = Copy::Gone;
+                ledger.copy = StoredCopy::Gone;
                 if let Err(error) = removed {
                     tracing::warn!(%error, "a stored catalogue that is not needed any more stays");
                 }
@@ -149,14 +164,14 @@ impl Engine {
                 let (stored, next) = self.change_catalog(&mut ledger);
                 match stored {
                     Ok(mark) => {
-                        ledger.copy = Copy::Open { mark, next, left: Vec::new() };
+                        ledger.copy = StoredCopy::Open { mark, next, left: Vec::new() };
                         let catalog = Some(StoredCatalog::Holds(mark));
                         let edit = Edit { catalog, next_series: next, ..Edit::default() };
                         self.commit_to(&mut ledger, edit, self.guard.confirmed())
                     }
                     Err(error) => {
                         tracing::warn!(%error, "the catalogue cannot be stored; the next open reads all names");
-                        ledger.copy = Copy::Given;
+                        ledger.copy = StoredCopy::Abandoned;
                         Ok(())
                     }
                 }
@@ -168,14 +183,16 @@ impl Engine {
         let view = self.view.read();
         let (names, series) = (view.shelf.names_len(), view.catalog.len() as u64);
         let pays = |names| self.settings.keep_catalog.pays(names, series);
-        let is_known = !matches!(ledger.copy, Copy::Wrong);
-        if ledger.catalog.is_none() || matches!(ledger.copy, Copy::Given) {
+        let is_known = !matches!(ledger.copy, StoredCopy::Wrong);
+        if ledger.catalog.is_none() || matches!(ledger.copy, StoredCopy::Abandoned) {
             return Due::Nothing;
         }
+        // It may be all that has the names which a damaged segment has lost, or is about to.
+        let is_harmed = view.shelf.slots().iter().any(|slot| slot.damage().is_some());
         // What was made is kept until half as much would do, so that it does not come and go.
-        let is_kept = pays(names) || (listed && is_known && pays(names.saturating_mul(2)));
+        let is_kept = is_harmed || pays(names) || (listed && is_known && pays(names.saturating_mul(2)));
         match (is_kept, listed && is_known) {
-            (false, _) if matches!(ledger.copy, Copy::Gone) => Due::Nothing,
+            (false, _) if matches!(ledger.copy, StoredCopy::Gone) => Due::Nothing,
             (false, _) => Due::Removal,
             (true, true) => Due::Nothing,
             (true, false) => Due::Change,
@@ -185,13 +202,14 @@ impl Engine {
     /// Stores what has come and gone, or all of it; gives the next number as of that moment.
     fn change_catalog(&self, ledger: &mut Ledger) -> (Result<CatalogMark>, SeriesId) {
         let store = ledger.catalog.as_mut().expect("without a store nothing is due");
-        let (known, left) = match std::mem::replace(&mut ledger.copy, Copy::Wrong) {
-            Copy::Open { mark, next, left } => (Some((mark, next)), left),
-            Copy::Unread | Copy::Wrong | Copy::Gone | Copy::Given => (None, Vec::new()),
+        let (known, left) = match std::mem::replace(&mut ledger.copy, StoredCopy::Wrong) {
+            StoredCopy::Open { mark, next, left } => (Some((mark, next)), left),
+            StoredCopy::Unread | StoredCopy::Wrong | StoredCopy::Gone | StoredCopy::Abandoned => (None, Vec::new()),
         };
         let mut view = self.view.write();
         let next = view.catalog.next_id();
         let since = view.catalog.take_since(known.map_or(next, |(_, next)| next));
+        let view = RwLockWriteGuard::downgrade(view);
         let Some((mark, _)) = known else {
             let all: Vec<(SeriesId, SeriesKey)> = view.catalog.iter().map(|(id, key, _)| (id, key.clone())).collect();
             drop(view);

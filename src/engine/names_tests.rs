@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::engine::Engine;
-use crate::engine::ledger::Copy;
+use crate::engine::ledger::StoredCopy;
 use crate::engine::settings::{KeepCatalog, Maintenance, Settings};
 use crate::env::clock::ManualClock;
 use crate::env::dice::Dice;
@@ -66,7 +66,7 @@ fn known(engine: &Engine) -> BTreeMap<SeriesKey, SeriesId> {
 }
 
 fn is_copy_used(engine: &Engine) -> bool {
-    matches!(engine.ledger.lock().copy, Copy::Open { .. })
+    matches!(engine.ledger.lock().copy, StoredCopy::Open { .. })
 }
 
 fn is_listed(engine: &Engine) -> bool {
@@ -188,10 +188,18 @@ fn names_that_a_segment_has_lost_come_from_the_copy() {
     let at = bytes.windows(8).position(|window| window == b"MINE.APP").expect("it names its series");
     bytes[at] ^= 1;
     fs::write(segment.path(), bytes).expect("written");
-    let engine = open_with(dir.path(), now, KeepCatalog::WhereItPays, false);
-    assert_eq!(engine.recovery().damage.len(), 1, "{:?}", engine.recovery().damage);
-    assert!(is_copy_used(&engine) && known(&engine).len() == 10);
-    assert_eq!(engine.points(&key(3), TimeRange::ALL).expect("readable").count(), 1);
+    // Again and again: also after a series that came later, and what is done when nothing else is due.
+    for later in 0..3 {
+        let engine = open_with(dir.path(), now, KeepCatalog::WhereItPays, false);
+        assert_eq!(engine.recovery().damage.len(), 1, "{:?}", engine.recovery().damage);
+        assert!(is_copy_used(&engine) && known(&engine).len() == 10 + usize::from(later > 1));
+        assert_eq!(engine.points(&key(3), TimeRange::ALL).expect("readable").count(), 1);
+        if later == 1 {
+            put(&engine, [(key(20), Point::new(now, 1))]);
+        }
+        engine.maintain().expect("done");
+        engine.close().expect("closes");
+    }
 }
 
 #[test]

@@ -50,7 +50,7 @@ enum Places {
     Outside(Box<[u16]>),
 }
 
-/// Enough for three dimensions, and as many as take no more room than where else they would be.
+/// Enough for three dimensions; what tells where a piece of memory lies takes as much room.
 const PLACES_INSIDE_MAX: usize = 2 + 3 * 3;
 /// Room that the texts of most keys do not exceed, so that they are written without growing.
 const TEXT_BYTES_USUAL: usize = 96;

@@ -1,4 +1,4 @@
-//! Names of series across kills: the stored catalogue, the manifest and the log must agree, whichever is ahead.
+//! Names of series across kills: segments, the manifest and the log must agree, whichever is ahead.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -18,8 +18,8 @@ fn values(db: &Db, metric: &str) -> Vec<Value> {
 }
 
 #[test]
-fn kills_at_any_moment_leave_names_that_the_stored_catalogue_and_the_manifest_agree_on() {
-    // Goal: a series that only the log names survives, however far the stored catalogue is ahead of the flushes. Method:
+fn kills_at_any_moment_leave_names_that_segments_and_log_agree_on() {
+    // Goal: a series that only the log names survives, whatever is flushed, dropped and forgotten beside it. Method:
     // copy the folder of an open database, as a kill would leave it, before and after each step, and open the copies.
     let clock = Arc::new(ManualClock::new(NOW));
     let open = |dir: &Path| {
