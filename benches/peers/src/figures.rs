@@ -20,7 +20,12 @@ impl Figures {
     pub(crate) fn get(&self, row: &str, store: &str, name: &str) -> Option<f64> {
         let mut numbers = self.numbers.get(&(row.to_owned(), store.to_owned(), name.to_owned()))?.clone();
         numbers.sort_by(f64::total_cmp);
-        Some(numbers[numbers.len() / 2])
+        let middle = numbers.len() / 2;
+        Some(if numbers.len().is_multiple_of(2) {
+            numbers[middle - 1].midpoint(numbers[middle])
+        } else {
+            numbers[middle]
+        })
     }
 }
 

@@ -5,6 +5,8 @@ use crate::figures::Figures;
 use crate::plan::{BY_SERIES, rate_row};
 use crate::stores::KINDS;
 
+const SYNCED: &str = "each synced";
+
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Better {
     More,
@@ -51,7 +53,7 @@ impl Goal {
     }
 
     fn synced(self) -> Self {
-        Self { durability: "each synced", ..self }
+        Self { durability: SYNCED, ..self }
     }
 
     fn buffered(self) -> Self {
@@ -91,7 +93,9 @@ impl Goal {
     /// The best of the peers, floors not among them.
     pub(crate) fn best_peer(&self, figures: &Figures) -> Option<(&'static str, f64)> {
         let peers = KINDS.iter().filter(|kind| !kind.is_floor && kind.name != "ebbtide");
-        // What holds a part of the workload is no peer in sizes and times.
+        // What acknowledges before a disk has it is no peer where that is asked,
+        let peers = peers.filter(|kind| kind.syncs || self.durability != SYNCED);
+        // and what holds a part of the workload is none in sizes and times.
         let peers = peers.filter(|kind| self.unit == "M/s" || self.is_whole(figures, kind.name));
         let found = peers.filter_map(|kind| Some((kind.name, self.of(figures, kind.name)?)));
         found.filter(|(_, number)| number.is_finite()).reduce(

@@ -26,7 +26,7 @@ pub(crate) struct Options {
     pub(crate) growth: usize,
     pub(crate) out: PathBuf,
     pub(crate) dir: PathBuf,
-    /// As they were given, for who repeats the run.
+    /// As they were given, for who repeats the run, but for folders.
     pub(crate) given: String,
 }
 
@@ -42,11 +42,14 @@ impl Options {
             growth: 100_000_000,
             out: PathBuf::new(),
             dir: package.join("target"),
-            given: arguments.join(" "),
+            given: String::new(),
         };
         let mut arguments = arguments.iter();
         while let Some(name) = arguments.next() {
             let value = arguments.next().ok_or(HELP)?;
+            if !["--out", "--dir"].contains(&name.as_str()) {
+                options.given = format!("{} {name} {value}", options.given);
+            }
             match name.as_str() {
                 "--points" => options.points = number(value)?,
                 "--rounds" => options.rounds = number(value)?.max(1),

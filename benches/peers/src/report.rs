@@ -31,7 +31,7 @@ const ELSEWHERE: &str = "\
 Ingest over HTTP is what `cargo bench --bench http --features server` tells of 8 connections with 2,000 points of 240
 bytes a request, the codec's lines what `cargo bench --bench codec` tells of packed chunks of 1,024 values; no embedded
 store has such lines. `of rawlog` is the part of the floor's rate: what a disk can sync differs more between machines
-than anything else here.
+than anything else here. sled acknowledges before the disk has it, so it is no peer where each batch is synced.
 ";
 
 /// What is missed, where its time or space goes, and what was tried.
@@ -96,7 +96,7 @@ fn heading(text: &mut String, options: &Options, figures: &Figures) {
         }
     }
     let features = if features.is_empty() { String::new() } else { format!(" --features {}", features.join(",")) };
-    let given = if options.given.is_empty() { String::new() } else { format!(" -- {}", options.given) };
+    let given = if options.given.is_empty() { String::new() } else { format!(" --{}", options.given) };
     let rustc = std::process::Command::new("rustc").arg("--version").output();
     let rustc = rustc.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned()).unwrap_or_default();
     let points = if options.points == usize::MAX {

@@ -16,6 +16,7 @@ pub(super) const KIND: Kind = Kind {
     name: "duckdb",
     open: |setup| Box::new(Duck::open(setup)),
     is_floor: false,
+    syncs: true,
     unsynced: "in memory, one transaction for all (it cannot commit without a sync)",
     synced: "a transaction a batch, its log synced",
     settings: "two threads, otherwise defaults; the appender fed with columns, a connection a writer; no index",

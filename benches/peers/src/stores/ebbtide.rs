@@ -15,6 +15,7 @@ pub(super) const KIND: Kind = Kind {
     name: "ebbtide",
     open: |setup| Box::new(Ebbtide::open(setup)),
     is_floor: false,
+    syncs: true,
     unsynced: "in the operating system (`Buffered`)",
     synced: "fdatasync, shared by concurrent writers (`Sync`)",
     settings: "defaults; partitions of 7 days for W2 and nab, else 1; windows of 5 minutes are kept beside the points",

@@ -9,6 +9,7 @@ pub(super) const KIND: Kind = Kind {
     name: "fjall",
     open: |setup| Box::new(Kv::new(Fjall::open(setup))),
     is_floor: false,
+    syncs: true,
     unsynced: "in the operating system",
     synced: "fdatasync a batch (`SyncData`)",
     settings: "cache 256 MiB, otherwise defaults (LZ4); atomic batches; compacted whole before its size is taken",

@@ -12,6 +12,7 @@ pub(super) const KIND: Kind = Kind {
     name: "lmdb",
     open: |setup| Box::new(Kv::new(Lmdb::open(setup))),
     is_floor: false,
+    syncs: true,
     unsynced: "in the operating system (`NO_SYNC`, `WRITE_MAP`)",
     synced: "fdatasync a batch",
     settings: "map of 64 GiB, a transaction a batch",

@@ -120,6 +120,8 @@ pub(crate) struct Kind {
     pub(crate) open: fn(&Setup<'_>) -> Box<dyn Store>,
     /// Floors keep nothing that could be asked for.
     pub(crate) is_floor: bool,
+    /// Whether what it acknowledges as synced is on stable storage.
+    pub(crate) syncs: bool,
     pub(crate) unsynced: &'static str,
     pub(crate) synced: &'static str,
     pub(crate) settings: &'static str,

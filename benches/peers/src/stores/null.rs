@@ -11,6 +11,7 @@ pub(super) const KIND: Kind = Kind {
     name: "null",
     open: |_| Box::new(Null),
     is_floor: true,
+    syncs: false,
     unsynced: "nothing is kept",
     synced: "nothing is kept",
     settings: "resolves each name by a hash of its texts, drops the point",

@@ -14,6 +14,7 @@ pub(super) const KIND: Kind = Kind {
     name: "rawlog",
     open: |setup| Box::new(RawLog::open(setup)),
     is_floor: true,
+    syncs: true,
     unsynced: "in the operating system",
     synced: "fdatasync a batch",
     settings: "20 bytes a point, a write a batch to one growing file, no index, no names on disk",

@@ -9,6 +9,7 @@ pub(super) const KIND: Kind = Kind {
     name: "redb",
     open: |setup| Box::new(Kv::new(Redb::open(setup))),
     is_floor: false,
+    syncs: true,
     unsynced: "in memory (`Durability::None`)",
     synced: "fdatasync a batch (`Durability::Immediate`)",
     settings: "cache 256 MiB, otherwise defaults; a transaction a batch; compacted before its size is taken",

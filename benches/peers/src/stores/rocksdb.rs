@@ -10,6 +10,7 @@ pub(super) const KIND: Kind = Kind {
     name: "rocksdb",
     open: |setup| Box::new(Kv::new(Rocks::open(setup))),
     is_floor: false,
+    syncs: true,
     unsynced: "in the operating system",
     synced: "fdatasync a batch, shared by concurrent writers (`sync`)",
     settings: "block cache 256 MiB, LZ4, two background threads; compacted whole before its size is taken",

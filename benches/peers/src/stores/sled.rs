@@ -9,6 +9,7 @@ pub(super) const KIND: Kind = Kind {
     name: "sled",
     open: |setup| Box::new(Kv::new(Sled::open(setup))),
     is_floor: false,
+    syncs: false,
     unsynced: "in memory, flushed every 500 ms",
     synced: "`flush` a batch, which does not sync the file to stable storage",
     settings: "cache 256 MiB, otherwise defaults; atomic batches",

@@ -14,6 +14,7 @@ pub(super) const KIND: Kind = Kind {
     name: "sqlite",
     open: |setup| Box::new(Sqlite::open(setup)),
     is_floor: false,
+    syncs: true,
     unsynced: "in the operating system (`synchronous=OFF`)",
     synced: "fdatasync a batch (WAL, `synchronous=FULL`)",
     settings: "WAL, cache 256 MiB, `WITHOUT ROWID`, a transaction a batch, prepared statements",

@@ -16,6 +16,7 @@ pub(super) const KIND: Kind = Kind {
     name: "tsink",
     open: |setup| Box::new(Tsink::open(setup)),
     is_floor: false,
+    syncs: true,
     unsynced: "in the operating system (`Periodic` sync of 1 s)",
     synced: "fsync a batch (`PerAppend`)",
     settings: "defaults in ms, no retention; for W4 as many open partitions as three days have; W5 has the time to live as a label, which makes four series of one, and no unit",
