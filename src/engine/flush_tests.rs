@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::engine::Engine;
 use crate::engine::settings::{Maintenance, Settings};
@@ -67,6 +68,22 @@ fn check(engine: &Engine, model: &Model, stored: usize) {
     }
     let stats = engine.stats();
     assert_eq!((stats.points, stats.recent_points), (stored as u64, 0), "{stats:?}");
+}
+
+/// Demands that a window that may count replaced points beside what replaced them says so; how many do.
+fn check_windows(engine: &Engine, model: &Model) -> usize {
+    let (start, period) = (Timestamp::from_secs(START), Duration::from_secs(300));
+    let mut bounds = 0;
+    for series in 0..SERIES {
+        let found = engine.windows(&key(series), TimeRange::new(start, start + 3 * period), period, 10).expect("readable");
+        for window in &found {
+            let first = window.start.as_millis() / 1_000 - START;
+            let expected = model.range((series, first)..(series, first + 300)).count() as u64;
+            assert!(window.is_bound() || window.count() == expected, "{expected} points, but {window:?}");
+            bounds += usize::from(window.is_bound());
+        }
+    }
+    bounds
 }
 
 /// The classes of the plain segments, one for each.
@@ -136,7 +153,7 @@ fn a_segment_that_becomes_unreadable_between_two_passes_has_the_flush_tried_agai
     let step = usize::try_from((reads.end() - before) / 60 + 1).expect("a short way");
     let kinds = [Trouble::Fail(io::ErrorKind::Other), Trouble::FailForEver(io::ErrorKind::Other)];
     let faults = reads.step_by(step).flat_map(|at| kinds.map(|what| Fault { at, what }));
-    let (mut tried_again, mut refused, mut flushed) = (0, 0, 0);
+    let (mut tried_again, mut refused, mut flushed, mut bounds) = (0, 0, 0, 0);
     for fault in faults {
         let disk = FaultyDisk::default().with_read_fault(fault);
         let (engine, model, stored) = rewritten(&disk);
@@ -153,6 +170,7 @@ fn a_segment_that_becomes_unreadable_between_two_passes_has_the_flush_tried_agai
         drop(engine);
         let engine = open(&disk);
         check(&engine, &model, stored);
+        bounds += check_windows(&engine, &model);
         assert!(engine.verify().is_empty(), "{fault:?}");
         let files = disk.files();
         let segments = files.iter().filter(|(path, _)| path.parent() == Some(&Path::new(DIR).join(layout::SEGMENTS)));
@@ -160,6 +178,7 @@ fn a_segment_that_becomes_unreadable_between_two_passes_has_the_flush_tried_agai
     }
     println!("of flushes with failing reads {flushed} went on, {refused} did not, {tried_again} for this reason");
     assert!(tried_again > 0 && flushed > 0, "{flushed} went on, {refused} did not, {tried_again} for this reason");
+    assert!(bounds > 0, "no window says that it is a bound");
 }
 
 /// Writes a hundred points of each of some series, again and again; the most memory that recent points took.
