@@ -3,7 +3,7 @@
 
 use crate::codec::Malformed;
 use crate::codec::varint::{self, Reader};
-use crate::model::limits::NAMES_PAGE_BYTES_MAX;
+use crate::model::limits::{DIMENSIONS_MAX, NAMES_PAGE_BYTES_MAX};
 use crate::model::series::{SeriesId, SeriesKey};
 
 /// Between two parts of a name; no UTF-8 has this byte.
@@ -129,11 +129,15 @@ pub(crate) fn key_of(text: &[u8]) -> Result<SeriesKey, Malformed> {
     let missing = Malformed("a part of a name is missing");
     let namespace = next()?.ok_or(missing)?;
     let metric = next()?.ok_or(missing)?;
-    let mut dimensions = Vec::new();
+    let (mut dimensions, mut count) = ([("", ""); DIMENSIONS_MAX], 0);
     while let Some(name) = next()? {
-        dimensions.push((name, next()?.ok_or(missing)?));
+        let place = dimensions.get_mut(count).ok_or(Malformed("a name has too many dimensions"))?;
+        *place = (name, next()?.ok_or(missing)?);
+        count += 1;
     }
-    SeriesKey::new(namespace, metric, dimensions).map_err(|_| Malformed("a series name breaks the limits"))
+    let text_bytes = text.len() - (1 + 2 * count);
+    let key = SeriesKey::with_room(text_bytes, namespace, metric, dimensions[..count].iter().copied());
+    key.map_err(|_| Malformed("a series name breaks the limits"))
 }
 
 #[cfg(test)]

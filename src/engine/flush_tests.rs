@@ -75,7 +75,8 @@ fn check_windows(engine: &Engine, model: &Model) -> usize {
     let (start, period) = (Timestamp::from_secs(START), Duration::from_secs(300));
     let mut bounds = 0;
     for series in 0..SERIES {
-        let found = engine.windows(&key(series), TimeRange::new(start, start + 3 * period), period, 10).expect("readable");
+        let found =
+            engine.windows(&key(series), TimeRange::new(start, start + 3 * period), period, 10).expect("readable");
         for window in &found {
             let first = window.start.as_millis() / 1_000 - START;
             let expected = model.range((series, first)..(series, first + 300)).count() as u64;

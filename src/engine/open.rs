@@ -45,17 +45,9 @@ impl Engine {
         let lock = DirLock::acquire(&*disk, dir)?;
         let format = format::read_or_make(&disk, dir, &settings)?;
         let segments = dir.join(layout::SEGMENTS);
-        for each in [dir, &dir.join(layout::WAL), &segments] {
-            // An empty folder is easily lost when a volume is copied.
-            if matches!(disk.list(each), Err(error) if error.kind() == io::ErrorKind::NotFound) {
-                disk.create_dir_all(each).map_err(|error| Error::io(format_args!("make {}", each.display()), error))?;
-            }
-            sweep(&*disk, each)?;
-            // IMPORTANT: a name that is read back may exist in the cache only, if the last run ended between a rename
-            // and its sync. From here on it is built upon, so it is made durable first.
-            disk.sync_dir(each)
-                .map_err(|error| Error::io(format_args!("sync the folder {}", each.display()), error))?;
-        }
+        let wal = dir.join(layout::WAL);
+        sweep(&*disk, dir)?;
+        let (logs, stored) = (sweep(&*disk, &wal)?, sweep(&*disk, &segments)?);
         let (manifest, mut damage) = Manifest::open(disk.clone(), dir, format.lineage)?;
         let version = manifest.version().clone();
         let shelf = Shelf::open(&disk, &segments, format.lineage, version.clone())?;
@@ -64,7 +56,22 @@ impl Engine {
             return Err(Error::corrupt(format!("{note}; open without `strict` to serve the rest")));
         }
         // Only now is it sure that this is a volume of ours whose manifest can be read.
-        remove_unlisted(&*disk, &segments, &version)?;
+        let unlisted = unlisted(stored, &version);
+        if !logs.is_empty() || !unlisted.is_empty() {
+            // IMPORTANT: a name that is read back may exist in the cache only, if the last run ended between a rename
+            // and its sync. It is made durable before anything is removed or replayed on the strength of it. A stop
+            // that leaves neither had synced the folders of what it left, or was of no consequence yet; what is built
+            // upon it later, a log file or a manifest, syncs the folder of the volume itself.
+            for each in [dir, &wal, &segments] {
+                disk.sync_dir(each)
+                    .map_err(|error| Error::io(format_args!("sync the folder {}", each.display()), error))?;
+            }
+        }
+        for name in unlisted {
+            let removed = disk.remove(&segments.join(&name));
+            removed.map_err(|error| Error::io(format_args!("sweep {}", segments.display()), error))?;
+            tracing::info!(file = %name, "a segment that is not true is removed");
+        }
         let is_stored = settings.keep_catalog != KeepCatalog::Never;
         let store = is_stored.then(|| SledStore::new(disk.clone(), dir));
         let mut ledger = Ledger::new(manifest, store);
@@ -251,26 +258,29 @@ impl Told {
     }
 }
 
-/// Removes files that a crash left before they became true.
-fn sweep(disk: &dyn Disk, dir: &Path) -> Result<()> {
+/// Removes files that a crash left before they became true; gives the names of the others. Makes a folder that is not
+/// there: an empty one is easily lost when a volume is copied.
+fn sweep(disk: &dyn Disk, dir: &Path) -> Result<Vec<String>> {
     let io = |error| Error::io(format_args!("sweep {}", dir.display()), error);
-    for name in disk.list(dir).map_err(io)?.iter().filter(|name| name.ends_with(TEMPORARY)) {
+    let names = match disk.list(dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            disk.create_dir_all(dir).map_err(|error| Error::io(format_args!("make {}", dir.display()), error))?;
+            Vec::new()
+        }
+        names => names.map_err(io)?,
+    };
+    let (drafts, others): (Vec<_>, Vec<_>) = names.into_iter().partition(|name| name.ends_with(TEMPORARY));
+    for name in drafts {
         tracing::info!(file = %name, "a file that never became true is removed");
         disk.remove(&dir.join(name)).map_err(io)?;
     }
-    Ok(())
+    Ok(others)
 }
 
-/// Removes segments that no manifest lists: they never became true, or are no longer.
-fn remove_unlisted(disk: &dyn Disk, folder: &Path, version: &Version) -> Result<()> {
-    let io = |error| Error::io(format_args!("sweep {}", folder.display()), error);
-    let listed: BTreeSet<String> =
-        version.segments.iter().map(|meta| layout::segment_name(meta.number, meta.kind())).collect();
-    for name in disk.list(folder).map_err(io)? {
-        if layout::segment_number(&name).is_some() && !listed.contains(&name) {
-            tracing::info!(file = %name, "a segment that is not true is removed");
-            disk.remove(&folder.join(&name)).map_err(io)?;
-        }
-    }
-    Ok(())
+/// Those of these files that are segments which no manifest lists: they never became true, or are no longer.
+fn unlisted(stored: Vec<String>, version: &Version) -> Vec<String> {
+    let segments = version.segments.iter();
+    let listed: BTreeSet<String> = segments.map(|meta| layout::segment_name(meta.number, meta.kind())).collect();
+    let is_unlisted = |name: &String| layout::segment_number(name).is_some() && !listed.contains(name);
+    stored.into_iter().filter(is_unlisted).collect()
 }

@@ -106,7 +106,21 @@ impl SeriesKey {
         N: AsRef<str>,
         V: AsRef<str>,
     {
-        let mut text = String::with_capacity(TEXT_BYTES_USUAL);
+        Self::with_room(TEXT_BYTES_USUAL, namespace, metric, dimensions)
+    }
+
+    /// The same, written without growing or shrinking if all texts together have this many bytes.
+    pub(crate) fn with_room<N, V>(
+        text_bytes: usize,
+        namespace: impl AsRef<str>,
+        metric: impl AsRef<str>,
+        dimensions: impl IntoIterator<Item = (N, V)>,
+    ) -> Result<Self>
+    where
+        N: AsRef<str>,
+        V: AsRef<str>,
+    {
+        let mut text = String::with_capacity(text_bytes);
         let (mut ends, mut len) = ([0; 2 + 2 * DIMENSIONS_MAX], 0);
         let mut add = |what, part: &str, bytes_max| {
             check(what, part, bytes_max)?;

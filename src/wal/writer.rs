@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::codec::checksum::Place;
-use crate::env::disk::{Disk, DiskFile, temporary};
+use crate::env::disk::{Disk, DiskFile, parent, temporary};
 use crate::env::layout;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::durability::{Durability, Sequence};
@@ -288,9 +288,11 @@ impl Wal {
                 return Err(Error::io(format_args!("make {}", path.display()), error));
             }
         };
-        // IMPORTANT: the folder is synced before any frame counts, or the file may vanish with its frames.
-        if let Err(error) = self.disk.sync_dir(&self.dir) {
-            return Err(self.fail("sync the folder of", error));
+        // IMPORTANT: the folder is synced before any frame counts, or the file may vanish with its frames; and so is
+        // that of the volume, whose FORMAT and MANIFEST this run may have read back before they were durable.
+        let synced = self.disk.sync_dir(&self.dir).and_then(|()| self.disk.sync_dir(parent(&self.dir)));
+        if let Err(error) = synced {
+            return Err(self.fail("sync the folders of", error));
         }
         self.next_number += 1;
         let end = FILE_HEADER_BYTES as u64;
