@@ -35,7 +35,8 @@ use super::projects::{ProjectId, Projects};
 use crate::db::Db;
 use crate::env::clock::Clock;
 use crate::error::ErrorKind;
-use crate::model::batch::Receipt;
+use crate::model::batch::{Receipt, WriteBatch};
+use crate::model::time::Timestamp;
 
 /// Beside an answer that lacks something: how many pieces could not be read, or are no finite number.
 const INCOMPLETE: HeaderName = HeaderName::from_static("x-ebbtide-incomplete");
@@ -54,6 +55,13 @@ pub(super) struct CloudEye {
     answer_room: AnswerRoom,
     /// Read by the rules of the one profile.
     known: KnownMetrics,
+}
+
+/// The points of the body of an ingest request, by the rules of [`Profile::Lab`], which has no time window. An error names
+/// the item and the field.
+pub(super) fn read_points(body: &[u8]) -> Result<WriteBatch, String> {
+    let read = ingest::parse(body, Profile::Lab, Timestamp::EPOCH, &KnownMetrics::default());
+    read.map_err(|refusal| refusal.to_string())
 }
 
 type Project = Result<Path<String>, PathRejection>;
