@@ -91,17 +91,17 @@ impl ServerConfig {
             AdminDoor::Here => (None, Some(address)),
             AdminDoor::At(own) => bind(own).map(|(listener, own)| (Some(listener), Some(own)))?,
         };
+        let clock = Arc::new(SettableClock::over(self.clock));
+        let time: Arc<dyn Clock> = clock.clone();
+        let projects = Arc::new(Projects::new(self.home, self.durability, self.profile.late(), Arc::clone(&time)));
+        seed::load(&self.seed_data, &projects)?;
+        // Last of all that may fail: a runtime cannot be dropped within another one.
         let runtime = runtime::Builder::new_multi_thread()
             .thread_name("ebbtide-http")
             .max_blocking_threads(BLOCKING_THREADS_MAX)
             .enable_all()
             .build()
             .map_err(|error| Error::io("cannot start threads", error))?;
-
-        let clock = Arc::new(SettableClock::over(self.clock));
-        let time: Arc<dyn Clock> = clock.clone();
-        let projects = Arc::new(Projects::new(self.home, self.durability, self.profile.late(), Arc::clone(&time)));
-        seed::load(&self.seed_data, &projects)?;
         let guard = Guard(Arc::new(self.credentials));
         let site = Arc::new(Site::new(Arc::clone(&projects), clock, self.seed, !guard.0.is_empty()));
         let faces = CloudEye::new(Arc::clone(&projects), self.profile, time)

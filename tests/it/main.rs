@@ -1,8 +1,10 @@
 //! The tests through the public face only: the library as an embedder sees it, the binary as a shell sees it.
 
+mod admin;
 mod aggregate;
 mod bench;
 mod contract;
+mod credentials;
 mod embedded;
 mod end_to_end;
 mod fixture;
@@ -15,3 +17,4 @@ mod readback;
 mod serve;
 mod verify;
 mod windows;
+mod wire;

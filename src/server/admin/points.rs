@@ -59,7 +59,12 @@ pub(super) async fn write(State(admin): Shared, body: Bytes) -> Answered {
         batch.push(series, point);
     }
     let receipt = admin.run(move |site| Ok(site.projects.open_or_create(&project)?.write(&batch)?)).await?;
-    let told = json!({ "stored": receipt.stored, "replaced": receipt.replaced, "sequence": receipt.sequence.get() });
+    let told = json!({
+        "stored": receipt.stored,
+        "replaced": receipt.replaced,
+        "dead_on_arrival": receipt.dead_on_arrival,
+        "sequence": receipt.sequence.get(),
+    });
     Ok(json_answer(StatusCode::CREATED, &told))
 }
 
