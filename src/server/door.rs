@@ -96,7 +96,7 @@ impl Door {
         };
         let id = visit.id.to_str().unwrap_or_default();
         let now = self.site.clock.now();
-        visit.entry = Some(self.site.journal.note(now, id, visit.operation.name, &head, &body));
+        visit.entry = self.site.journal.note(now, id, visit.operation.name, &head, &body);
         if let Some((delay, outcome)) = self.site.faults.pick(visit.operation.name, project_of(&visit.path)) {
             tokio::time::sleep(delay).await;
             match (&outcome, outcome.refusal()) {

@@ -54,10 +54,20 @@ pub struct ReceivedRequest {
 }
 
 /// The last requests.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Journal {
-    hides_secrets: bool,
+    keeps: Keeps,
     state: Mutex<State>,
+}
+
+/// What is kept of a request.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Keeps {
+    /// Nothing: there is no door at which anybody could ask for it.
+    Nothing,
+    /// All but what lets others in.
+    NoSecrets,
+    All,
 }
 
 #[derive(Debug, Default)]
@@ -78,8 +88,8 @@ pub(super) struct Entry {
 }
 
 impl Journal {
-    pub(super) fn new(hides_secrets: bool) -> Self {
-        Self { hides_secrets, state: Mutex::default() }
+    pub(super) fn new(keeps: Keeps) -> Self {
+        Self { keeps, state: Mutex::default() }
     }
 
     pub(super) fn note(
@@ -89,8 +99,11 @@ impl Journal {
         operation: &'static str,
         head: &request::Parts,
         body: &[u8],
-    ) -> Entry {
-        let hides = self.hides_secrets;
+    ) -> Option<Entry> {
+        if self.keeps == Keeps::Nothing {
+            return None;
+        }
+        let hides = self.keeps == Keeps::NoSecrets;
         let text = |name: &HeaderName, value: &[u8]| {
             let is_hidden = hides && SECRETS.contains(name);
             if is_hidden { HIDDEN.to_owned() } else { String::from_utf8_lossy(value).into_owned() }
@@ -120,7 +133,7 @@ impl Journal {
             let oldest = state.requests.pop_front().expect("the newest alone is within both bounds");
             state.bytes -= oldest.body.len();
         }
-        Entry { age: state.age, number }
+        Some(Entry { age: state.age, number })
     }
 
     /// Notes the status of an answer, if its request is still here.
@@ -128,10 +141,9 @@ impl Journal {
         let mut state = self.state.lock();
         let first = state.requests.front().map_or(0, |request| request.number);
         let place = entry.number.checked_sub(first).and_then(|place| usize::try_from(place).ok());
-        if let (true, Some(place)) = (entry.age == state.age, place) {
-            if let Some(request) = state.requests.get_mut(place) {
-                request.status = Some(status);
-            }
+        let place = place.filter(|_| entry.age == state.age);
+        if let Some(request) = place.and_then(|place| state.requests.get_mut(place)) {
+            request.status = Some(status);
         }
     }
 
@@ -155,12 +167,12 @@ mod tests {
 
     fn note(journal: &Journal, body: &[u8]) -> Entry {
         let request = Request::post("/v3/x?y=z").header("x-auth-token", "t").body(()).expect("a request");
-        journal.note(Timestamp::EPOCH, "id", "create_token", &request.into_parts().0, body)
+        journal.note(Timestamp::EPOCH, "id", "create_token", &request.into_parts().0, body).expect("it is kept")
     }
 
     #[test]
     fn the_oldest_makes_way_and_a_status_finds_its_request() {
-        let journal = Journal::new(false);
+        let journal = Journal::new(Keeps::All);
         let first = note(&journal, b"body");
         journal.answered(first, 201);
         let list = journal.list();
@@ -180,7 +192,7 @@ mod tests {
 
     #[test]
     fn bodies_are_bounded_one_by_one_and_together() {
-        let journal = Journal::new(false);
+        let journal = Journal::new(Keeps::All);
         for _ in 0..300 {
             note(&journal, &vec![0; BODY_BYTES_KEPT + 1]);
         }
@@ -191,7 +203,7 @@ mod tests {
 
     #[test]
     fn secrets_are_hidden_where_they_let_somebody_in() {
-        let journal = Journal::new(true);
+        let journal = Journal::new(Keeps::NoSecrets);
         note(&journal, b"a password");
         let list = journal.list();
         assert_eq!((list[0].headers[0].1.as_str(), list[0].body.len()), (HIDDEN, 0));

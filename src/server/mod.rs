@@ -55,6 +55,7 @@ pub use self::databases::Databases;
 use self::door::Door;
 pub use self::faults::{FAULT_DELAY_MAX, Fault};
 pub use self::http::BODY_BYTES_MAX;
+use self::journal::Keeps;
 pub use self::journal::ReceivedRequest;
 use self::keystone::Keystone;
 pub use self::mock::MockServer;
@@ -103,7 +104,12 @@ impl ServerConfig {
             .build()
             .map_err(|error| Error::io("cannot start threads", error))?;
         let guard = Guard(Arc::new(self.credentials));
-        let site = Arc::new(Site::new(Arc::clone(&projects), clock, self.seed, !guard.0.is_empty()));
+        let keeps = match admin_door {
+            AdminDoor::Nowhere => Keeps::Nothing,
+            _ if guard.0.is_empty() => Keeps::All,
+            _ => Keeps::NoSecrets,
+        };
+        let site = Arc::new(Site::new(Arc::clone(&projects), clock, self.seed, keeps));
         let faces = CloudEye::new(Arc::clone(&projects), self.profile, time)
             .routes()
             .merge(Keystone::new(Arc::clone(&site), guard.clone(), self.region).routes());

@@ -14,7 +14,7 @@ use crate::server::auth::Issued;
 use crate::server::clock::{SettableClock, Wall};
 use crate::server::faults::Faults;
 use crate::server::ids::Ids;
-use crate::server::journal::Journal;
+use crate::server::journal::{Journal, Keeps};
 use crate::server::projects::{Image, Projects};
 use crate::server::tally::Tally;
 
@@ -62,18 +62,13 @@ pub(super) struct SnapshotNote {
 }
 
 impl Site {
-    pub(super) fn new(
-        projects: Arc<Projects>,
-        clock: Arc<SettableClock>,
-        seed: Option<u64>,
-        hides_secrets: bool,
-    ) -> Self {
+    pub(super) fn new(projects: Arc<Projects>, clock: Arc<SettableClock>, seed: Option<u64>, keeps: Keeps) -> Self {
         Self {
             projects,
             clock,
             stopwatch: SystemClock::default(),
             ids: Ids::new(seed),
-            journal: Journal::new(hides_secrets),
+            journal: Journal::new(keeps),
             faults: Faults::default(),
             tally: Tally::default(),
             issued: Issued::default(),
@@ -122,6 +117,8 @@ impl Site {
         }
         self.projects.clear()?;
         self.clock.restore(at.map_or(Wall::Running(0), Wall::Stopped));
+        // What a request has opened meanwhile has seen a time that has not come yet.
+        self.projects.clear()?;
         self.journal.clear();
         self.faults.clear();
         self.issued.clear();

@@ -26,8 +26,10 @@ const BUCKETS: [(u64, &str); 12] = [
     (10_000_000, "10"),
 ];
 
+type Gauge = (&'static str, &'static str, &'static str, fn(&Stats) -> u64);
+
 /// What is told of each project: name, type, help, and where it stands.
-const GAUGES: [(&str, &str, &str, fn(&Stats) -> u64); 9] = [
+const GAUGES: [Gauge; 9] = [
     ("ebbtide_series", "gauge", "Series that are known.", |stats| stats.series),
     ("ebbtide_points", "gauge", "Points in segments, dead ones that still take space included.", |stats| stats.points),
     ("ebbtide_recent_points", "gauge", "Points in memory that are in no segment yet.", |stats| stats.recent_points),

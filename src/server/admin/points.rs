@@ -12,7 +12,7 @@ use super::Shared;
 use super::answers::{Answered, Problem, ok, parse};
 use super::state::name;
 use crate::model::batch::WriteBatch;
-use crate::model::point::{Point, Value};
+use crate::model::point::{Point, Unit, Value};
 use crate::model::series::SeriesKey;
 use crate::model::time::{TimeRange, Timestamp, Ttl};
 use crate::server::face::json_answer;
@@ -156,7 +156,7 @@ fn tell(point: &Point) -> Json {
         "time": point.time.as_millis(),
         "value": value,
         "type": kind,
-        "unit": point.unit.as_ref().map(|unit| unit.as_str()),
+        "unit": point.unit.as_ref().map(Unit::as_str),
         "expires_at": point.expires_at.map(Timestamp::as_millis),
     })
 }

@@ -23,23 +23,27 @@ const TEXT_BYTES_MAX: usize = 4_096;
 /// ```
 #[derive(Clone, Default)]
 pub struct Credentials {
-    tokens: Vec<(Print, Option<String>)>,
+    tokens: Vec<(Print, Reach)>,
     keys: Vec<AccessKey>,
     users: Vec<User>,
 }
+
+/// The only project that somebody may use; none for all of them.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(in crate::server) struct Reach(pub(in crate::server) Option<String>);
 
 #[derive(Clone)]
 pub(super) struct AccessKey {
     id: String,
     pub(super) secret: String,
-    pub(super) project: Option<String>,
+    pub(super) reach: Reach,
 }
 
 #[derive(Clone)]
 struct User {
     name: String,
     password: Print,
-    project: Option<String>,
+    reach: Reach,
 }
 
 impl Credentials {
@@ -58,8 +62,8 @@ impl Credentials {
     /// # Errors
     /// `InvalidInput` for an empty or too long text, a bad project id, or too many tokens.
     pub fn token(mut self, text: &str) -> Result<Self> {
-        let (token, project) = split_project(text)?;
-        push(&mut self.tokens, (print_of(token), project))?;
+        let (token, reach) = split_project(text)?;
+        push(&mut self.tokens, (print_of(token), reach))?;
         Ok(self)
     }
 
@@ -68,8 +72,8 @@ impl Credentials {
     /// # Errors
     /// As [`Credentials::token`], and for a text without `:`.
     pub fn access_key(mut self, text: &str) -> Result<Self> {
-        let (id, secret, project) = split_pair(text)?;
-        push(&mut self.keys, AccessKey { id: id.to_owned(), secret: secret.to_owned(), project })?;
+        let (id, secret, reach) = split_pair(text)?;
+        push(&mut self.keys, AccessKey { id: id.to_owned(), secret: secret.to_owned(), reach })?;
         Ok(self)
     }
 
@@ -78,8 +82,8 @@ impl Credentials {
     /// # Errors
     /// As [`Credentials::access_key`].
     pub fn user(mut self, text: &str) -> Result<Self> {
-        let (name, password, project) = split_pair(text)?;
-        push(&mut self.users, User { name: name.to_owned(), password: print_of(password), project })?;
+        let (name, password, reach) = split_pair(text)?;
+        push(&mut self.users, User { name: name.to_owned(), password: print_of(password), reach })?;
         Ok(self)
     }
 
@@ -102,24 +106,24 @@ impl Credentials {
         })
     }
 
-    /// The only project that a token is for, if it is not for all; nothing if there is no such token.
-    pub(super) fn token_project(&self, token: &str) -> Option<Option<String>> {
+    /// What a token is for; nothing if there is no such token.
+    pub(super) fn reach_of_token(&self, token: &str) -> Option<Reach> {
         let print = print_of(token);
         // All are compared, so that the time tells nothing of which one it was.
         let same = self.tokens.iter().filter(|(each, _)| is_same(each, &print));
-        same.fold(None, |found, (_, project)| found.or(Some(project.clone())))
+        same.fold(None, |found, (_, reach)| found.or_else(|| Some(reach.clone())))
     }
 
     pub(super) fn key(&self, id: &str) -> Option<&AccessKey> {
         self.keys.iter().find(|key| key.id == id)
     }
 
-    /// The only project that a user may use, if it is not all; nothing if name or password are wrong.
-    pub(in crate::server) fn login(&self, name: &str, password: &str) -> Option<Option<String>> {
+    /// What a user may use; nothing if name or password are wrong.
+    pub(in crate::server) fn login(&self, name: &str, password: &str) -> Option<Reach> {
         let print = print_of(password);
         // The password is compared whatever the name is, so that the time tells nothing of which one is wrong.
-        let same = self.users.iter().filter(|user| is_same(&user.password, &print) & (user.name == name));
-        same.fold(None, |found, user| found.or(Some(user.project.clone())))
+        let same = self.users.iter().filter(|user| is_same(&user.password, &print) && user.name == name);
+        same.fold(None, |found, user| found.or_else(|| Some(user.reach.clone())))
     }
 }
 
@@ -140,7 +144,7 @@ fn push<T>(list: &mut Vec<T>, one: T) -> Result<()> {
 }
 
 /// What stands before the last `=`, and the project behind it.
-fn split_project(text: &str) -> Result<(&str, Option<String>)> {
+fn split_project(text: &str) -> Result<(&str, Reach)> {
     let (secret, project) = match text.rsplit_once('=') {
         // What ends with `=` is base64, as tokens often are.
         Some((secret, project)) if !project.is_empty() => (secret, Some(project)),
@@ -153,14 +157,14 @@ fn split_project(text: &str) -> Result<(&str, Option<String>)> {
         Some(project) if ProjectId::new(project).is_none() => {
             Err(Error::invalid("a project id is 1 to 64 letters, digits, `-` and `_`"))
         }
-        project => Ok((secret, project.map(str::to_owned))),
+        project => Ok((secret, Reach(project.map(str::to_owned)))),
     }
 }
 
-fn split_pair(text: &str) -> Result<(&str, &str, Option<String>)> {
-    let (pair, project) = split_project(text)?;
+fn split_pair(text: &str) -> Result<(&str, &str, Reach)> {
+    let (pair, reach) = split_project(text)?;
     match pair.split_once(':') {
-        Some((name, secret)) if !name.is_empty() && !secret.is_empty() => Ok((name, secret, project)),
+        Some((name, secret)) if !name.is_empty() && !secret.is_empty() => Ok((name, secret, reach)),
         _ => Err(Error::invalid("a name and its secret are written NAME:SECRET")),
     }
 }
@@ -172,13 +176,13 @@ mod tests {
     #[test]
     fn texts_are_taken_apart_at_the_first_colon_and_the_last_equals_sign() {
         let all = Credentials::new().token("a=b=p").expect("good").token("Zm8=").expect("good");
-        assert_eq!(all.token_project("a=b"), Some(Some("p".into())));
-        assert_eq!(all.token_project("Zm8="), Some(None));
-        assert_eq!(all.token_project("a"), None);
+        assert_eq!(all.reach_of_token("a=b"), Some(Reach(Some("p".into()))));
+        assert_eq!(all.reach_of_token("Zm8="), Some(Reach(None)));
+        assert_eq!(all.reach_of_token("a"), None);
         let all = all.access_key("AK:S:K=p").expect("good").user("n:w").expect("good");
-        assert_eq!(all.key("AK").map(|key| (key.secret.as_str(), key.project.as_deref())), Some(("S:K", Some("p"))));
+        assert_eq!(all.key("AK").map(|key| (key.secret.as_str(), key.reach.0.as_deref())), Some(("S:K", Some("p"))));
         assert!(all.key("ak").is_none());
-        assert_eq!((all.login("n", "w"), all.login("n", "x"), all.login("m", "w")), (Some(None), None, None));
+        assert_eq!((all.login("n", "w"), all.login("n", "x"), all.login("m", "w")), (Some(Reach(None)), None, None));
         assert!(!format!("{all:?}").contains('S'));
     }
 

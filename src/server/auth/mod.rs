@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 pub use self::credentials::Credentials;
+pub(super) use self::credentials::Reach;
 pub(super) use self::issued::{Grant, Issued};
 use self::signature::Claim;
 use crate::model::time::Timestamp;
@@ -38,8 +39,7 @@ pub(super) enum Denied {
 /// Who asks.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(super) struct Visitor {
-    /// The only project they may use, if it is not any.
-    pub(super) project: Option<String>,
+    pub(super) reach: Reach,
     /// Of the user that a token was issued to.
     pub(super) user: Option<String>,
 }
@@ -66,7 +66,7 @@ impl Guard {
             return Ok(Visitor::default());
         }
         let visitor = self.identify(head, body, issued, now)?;
-        match (&visitor.project, project_of(path)) {
+        match (&visitor.reach.0, project_of(path)) {
             (Some(own), Some(asked)) if own != asked && Face::of(path) == Face::CloudEye => {
                 Err(Denied::Forbidden("these credentials are of another project".into()))
             }
@@ -86,16 +86,16 @@ impl Guard {
             return Err(Denied::Unknown("this access key is not known".into()));
         };
         claim.verify(&key.secret, body, now).map_err(Denied::Unknown)?;
-        Ok(Visitor { project: key.project.clone(), user: None })
+        Ok(Visitor { reach: key.reach.clone(), user: None })
     }
 
     /// Who has a token.
     pub(super) fn by_token(&self, token: &str, issued: &Issued, now: Timestamp) -> Result<Visitor, Denied> {
-        if let Some(project) = self.0.token_project(token) {
-            return Ok(Visitor { project, user: None });
+        if let Some(reach) = self.0.reach_of_token(token) {
+            return Ok(Visitor { reach, user: None });
         }
         match issued.find(token, now) {
-            Some(grant) => Ok(Visitor { project: Some(grant.project), user: Some(grant.user) }),
+            Some(grant) => Ok(Visitor { reach: Reach(Some(grant.project)), user: Some(grant.user) }),
             None => Err(Denied::Unknown("this token is not known, or has expired".into())),
         }
     }

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::model::time::Timestamp;
-use crate::server::auth::{Denied, Guard, Issued};
+use crate::server::auth::{Denied, Guard, Issued, Reach};
 
 /// Longest name of a user, in bytes.
 const USER_BYTES_MAX: usize = 256;
@@ -79,20 +79,15 @@ impl Login {
         user.name.as_deref().or(user.id.as_deref())
     }
 
-    /// Who it is, and the only project that they may use, if there is one.
-    pub(super) fn check(
-        &self,
-        guard: &Guard,
-        issued: &Issued,
-        now: Timestamp,
-    ) -> Result<(String, Option<String>), Denied> {
+    /// Who it is, and what they may use.
+    pub(super) fn check(&self, guard: &Guard, issued: &Issued, now: Timestamp) -> Result<(String, Reach), Denied> {
         let lets_all_in = guard.0.is_empty();
         let wrong = || Denied::Unknown("user or password are wrong".into());
         match (&self.auth.identity.password, &self.auth.identity.token) {
             (Some(password), _) if self.auth.identity.methods[0] == "password" => {
                 let user = self.user().ok_or_else(wrong)?;
                 if lets_all_in {
-                    return Ok((user.to_owned(), None));
+                    return Ok((user.to_owned(), Reach::default()));
                 }
                 let own = guard.0.login(user, &password.user.password).ok_or_else(wrong)?;
                 Ok((user.to_owned(), own))
@@ -100,7 +95,8 @@ impl Login {
             (_, Some(token)) => {
                 let known = guard.by_token(&token.id, issued, now);
                 let visitor = if lets_all_in { known.unwrap_or_default() } else { known? };
-                Ok((visitor.user.unwrap_or_else(|| "token".to_owned()), visitor.project.filter(|_| !lets_all_in)))
+                let reach = if lets_all_in { Reach::default() } else { visitor.reach };
+                Ok((visitor.user.unwrap_or_else(|| "token".to_owned()), reach))
             }
             _ => Err(wrong()),
         }

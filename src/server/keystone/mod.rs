@@ -91,7 +91,7 @@ impl Keystone {
             Some(self.site.issued.find(token, self.site.clock.now())?.project)
         };
         let named = || text(headers, PROJECT_ID).filter(|id| ProjectId::new(id).is_some()).map(str::to_owned);
-        let own = visitor.project.clone();
+        let own = visitor.reach.0.clone();
         own.or_else(given).or_else(named).unwrap_or_else(|| PROJECT_OTHERWISE.to_owned())
     }
 }
@@ -127,7 +127,7 @@ async fn create_token(
             return Face::Identity.refuse(StatusCode::UNAUTHORIZED, "", &why);
         }
     };
-    let project = match (own, login.project()) {
+    let project = match (own.0, login.project()) {
         (Some(own), Some(asked)) if own != asked => {
             return Face::Identity.refuse(StatusCode::UNAUTHORIZED, "", "this user has no right on this project");
         }
@@ -179,7 +179,7 @@ async fn projects(
     let asked = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "name").map(|(_, value)| value);
     let asked = asked.filter(|name| ProjectId::new(name).is_some());
     let own = keystone.project_of(&visitor, &headers);
-    let (id, name) = match (&asked, &visitor.project) {
+    let (id, name) = match (&asked, &visitor.reach.0) {
         (Some(asked), Some(own)) => (own.as_str(), asked.as_ref()),
         (Some(asked), None) if own == PROJECT_OTHERWISE => (asked.as_ref(), asked.as_ref()),
         (Some(asked), None) => (own.as_str(), asked.as_ref()),
