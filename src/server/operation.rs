@@ -21,7 +21,7 @@ const fn row(name: &'static str, method: Method, path: &'static str) -> Operatio
 }
 
 /// Every operation, but for those of the admin door.
-pub(super) const OPERATIONS: [Operation; 19] = [
+pub(super) const OPERATIONS: [Operation; 21] = [
     row("list_versions", Method::GET, "/"),
     row("show_version", Method::GET, "/V1.0"),
     row("add_metric_data", Method::POST, "/V1.0/{project_id}/metric-data"),
@@ -40,6 +40,8 @@ pub(super) const OPERATIONS: [Operation; 19] = [
     row("list_own_projects", Method::GET, "/v3/auth/projects"),
     row("list_domains", Method::GET, "/v3/auth/domains"),
     row("show_catalog", Method::GET, "/v3/auth/catalog"),
+    row("list_services", Method::GET, "/v3/services"),
+    row("list_endpoints", Method::GET, "/v3/endpoints"),
     row("revoke_token", Method::DELETE, "/v3/auth/tokens"),
 ];
 
@@ -48,7 +50,7 @@ const VERSIONS: [&str; 2] = ["/V1.0", "/v3"];
 
 /// The operation of a request.
 pub(super) fn find(method: &Method, path: &str) -> &'static Operation {
-    static TABLE: [Operation; 19] = OPERATIONS;
+    static TABLE: [Operation; 21] = OPERATIONS;
     static OTHER: Operation = UNKNOWN;
 
     // Whoever asks for a head only asks for the same.

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-/// What stands in the catalogue: the type that a client looks up, who that is, and the path, behind which the project
-/// stands if it ends with `/`.
+/// What stands in the catalogue: the type that a client looks up, and the path, behind which the project stands if it ends
+/// with `/`.
 const SERVICES: [(&str, &str); 6] = [
     // otcextensions
     ("ces", "/V1.0/"),
@@ -17,24 +17,34 @@ const SERVICES: [(&str, &str); 6] = [
     ("identity", "/v3"),
 ];
 
+/// The whole of it, as a log-in gives it.
 pub(super) fn catalog(host: &str, project: &str, region: &str) -> Value {
-    let service = |(kind, path): (&str, &str)| {
-        let url =
-            if path.ends_with('/') { format!("http://{host}{path}{project}") } else { format!("http://{host}{path}") };
-        json!({
-            "type": kind,
-            "id": kind,
-            "name": kind,
-            "endpoints": [{
-                "id": format!("{kind}-public"),
-                "interface": "public",
-                "region": region,
-                "region_id": region,
-                "url": url,
-            }],
-        })
-    };
+    let service = |(kind, path)| json!({ "type": kind, "id": kind, "name": kind, "endpoints": [endpoint(kind, path, host, project, region)] });
     SERVICES.into_iter().map(service).collect()
+}
+
+/// The services alone.
+pub(super) fn services_of() -> Value {
+    SERVICES.into_iter().map(|(kind, _)| json!({ "id": kind, "type": kind, "name": kind, "enabled": true })).collect()
+}
+
+/// The endpoints alone.
+pub(super) fn endpoints_of(host: &str, project: &str, region: &str) -> Value {
+    SERVICES.into_iter().map(|(kind, path)| endpoint(kind, path, host, project, region)).collect()
+}
+
+fn endpoint(kind: &str, path: &str, host: &str, project: &str, region: &str) -> Value {
+    let url =
+        if path.ends_with('/') { format!("http://{host}{path}{project}") } else { format!("http://{host}{path}") };
+    json!({
+        "id": format!("{kind}-public"),
+        "service_id": kind,
+        "interface": "public",
+        "enabled": true,
+        "region": region,
+        "region_id": region,
+        "url": url,
+    })
 }
 
 #[cfg(test)]
@@ -57,6 +67,11 @@ mod tests {
             let endpoint = &service["endpoints"][0];
             assert_eq!((&endpoint["url"], &endpoint["region"]), (&json!(url), &json!("eu-de")), "{kind}");
             assert_eq!(endpoint["interface"], "public");
+        }
+        let (services, endpoints) = (services_of(), endpoints_of("h:1", "p", "eu-de"));
+        for (place, service) in catalog.as_array().expect("a list").iter().enumerate() {
+            assert_eq!(services[place]["id"], endpoints[place]["service_id"], "the parts belong together");
+            assert_eq!(endpoints[place], service["endpoints"][0]);
         }
     }
 }

@@ -11,11 +11,11 @@ use axum::extract::{RawQuery, State};
 use axum::http::header::HOST;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::get;
+use axum::routing::{any, get};
 use axum::{Extension, Router};
 use serde_json::{Value, json};
 
-use self::catalog::catalog;
+use self::catalog::{catalog, endpoints_of, services_of};
 use self::login::Login;
 use crate::env::clock::Clock as _;
 use crate::server::auth::{Denied, Grant, Guard, Visitor};
@@ -32,6 +32,9 @@ const DOMAIN: (&str, &str) = ("default", "Default");
 
 /// A token that is asked about, or that was issued.
 const SUBJECT_TOKEN: HeaderName = HeaderName::from_static("x-subject-token");
+
+/// Every other path of the face.
+const REST: &str = "/v3/{*rest}";
 
 /// By which some clients say what they work on.
 const PROJECT_ID: &str = "x-project-id";
@@ -56,6 +59,7 @@ impl Keystone {
             let why = "this address does not know this method";
             Face::Identity.refuse(StatusCode::METHOD_NOT_ALLOWED, "", why)
         };
+        let nothing = async || Face::Identity.refuse(StatusCode::NOT_FOUND, "", "there is nothing at this address");
         Router::new()
             .route("/v3", get(version))
             .route("/v3/", get(version))
@@ -64,6 +68,10 @@ impl Keystone {
             .route("/v3/auth/projects", get(projects))
             .route("/v3/auth/domains", get(domains))
             .route("/v3/auth/catalog", get(own_catalog))
+            .route("/v3/services", get(services))
+            .route("/v3/endpoints", get(endpoints))
+            // Of the whole face: nothing of it should be answered in the shape of another.
+            .route(REST, any(nothing))
             .method_not_allowed_fallback(wrong_method)
             .with_state(Arc::new(self))
     }
@@ -224,6 +232,21 @@ async fn own_catalog(
     let catalog = catalog(host, &keystone.project_of(&visitor, &headers), &keystone.region);
     let href = format!("http://{host}/v3/auth/catalog");
     json_answer(StatusCode::OK, &json!({ "catalog": catalog, "links": { "self": href } }))
+}
+
+/// The catalogue in two parts, as huaweicloud-sdk-python reads it when it signs its requests.
+async fn services() -> Response {
+    json_answer(StatusCode::OK, &json!({ "services": services_of(), "links": {} }))
+}
+
+async fn endpoints(
+    State(keystone): State<Arc<Keystone>>,
+    Extension(visitor): Extension<Visitor>,
+    headers: HeaderMap,
+) -> Response {
+    let project = keystone.project_of(&visitor, &headers);
+    let endpoints = endpoints_of(host(&headers), &project, &keystone.region);
+    json_answer(StatusCode::OK, &json!({ "endpoints": endpoints, "links": {} }))
 }
 
 /// Where the client found us, so that what it is told leads it here again.
