@@ -33,8 +33,12 @@ pub(in crate::server) enum Code {
     Parameter,
     /// Something in the body is wrong.
     Body,
+    /// Who asks did not say who it is, or not so that it can be believed.
+    Unauthenticated,
     /// There is nothing at this address.
     NotFound,
+    /// Who asks is known, and has no right to this.
+    Forbidden,
     /// The store takes no writes now.
     Store,
     /// Too many requests at once.
@@ -51,7 +55,9 @@ impl Code {
             Self::Request => "ces.0011",
             Self::Parameter => "ces.0013",
             Self::Body => "ces.0014",
+            Self::Unauthenticated => "ces.0015",
             Self::NotFound => "ces.0016",
+            Self::Forbidden => "ces.0017",
             Self::Store => "ces.0019",
             Self::Busy => "ces.0020",
         }
@@ -60,7 +66,8 @@ impl Code {
     fn status(self) -> StatusCode {
         match self {
             Self::Empty | Self::Project | Self::Request | Self::Parameter | Self::Body => StatusCode::BAD_REQUEST,
-            Self::SystemMetric => StatusCode::FORBIDDEN,
+            Self::Unauthenticated => StatusCode::UNAUTHORIZED,
+            Self::SystemMetric | Self::Forbidden => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::Busy => StatusCode::TOO_MANY_REQUESTS,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
@@ -156,6 +163,16 @@ impl IntoResponse for Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_is_not_known_and_who_has_no_right_are_told_apart() {
+        for (code, status, published) in [(Code::Unauthenticated, 401, "ces.0015"), (Code::Forbidden, 403, "ces.0017")]
+        {
+            let refusal = Refusal::new(code, "why");
+            assert_eq!(refusal.to_string(), format!("{published} why"));
+            assert_eq!(refusal.into_response().status().as_u16(), status, "{published}");
+        }
+    }
 
     #[test]
     fn every_kind_of_engine_error_has_a_status_and_a_code() {
