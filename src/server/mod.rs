@@ -18,6 +18,7 @@ mod http;
 mod patience;
 mod profile;
 mod projects;
+mod rules;
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -34,6 +35,8 @@ pub use self::http::BODY_BYTES_MAX;
 use self::http::CONNECTIONS_MAX;
 pub use self::profile::Profile;
 use self::projects::{Home, Projects};
+pub use self::rules::Rule;
+use self::rules::Rules;
 use crate::env::clock::{Clock, SystemClock};
 use crate::env::disk::Disk;
 use crate::env::layout;
@@ -91,6 +94,8 @@ pub struct ServerConfig {
     home: Home,
     listen: SocketAddr,
     profile: Profile,
+    /// Rules that are not as in the profile, by their ids.
+    switched: Vec<(&'static str, String)>,
     durability: Durability,
     clock: Arc<dyn Clock>,
     timeouts: Timeouts,
@@ -114,6 +119,7 @@ impl ServerConfig {
             home,
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, PORT_DEFAULT)),
             profile: Profile::default(),
+            switched: Vec::new(),
             durability: Durability::default(),
             clock: Arc::new(SystemClock::default()),
             timeouts: Timeouts::default(),
@@ -129,6 +135,30 @@ impl ServerConfig {
     /// Which points are admitted, and how windows are shown. Default [`Profile::Document`].
     pub fn profile(self, profile: Profile) -> Self {
         Self { profile, ..self }
+    }
+
+    /// Switches one rule of the profile, by its id and the text of a value as [`Rule::takes`] has it. The last one counts.
+    ///
+    /// ```
+    /// use ebbtide::server::ServerConfig;
+    /// let lenient = ServerConfig::in_memory().rule("time-past", "none")?.rule("ttl", "0..31536000")?;
+    /// assert!(lenient.rule("ttl", "long").is_err());
+    /// # Ok::<(), ebbtide::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// `InvalidInput` for a rule that is not known or a value that it does not take.
+    pub fn rule(mut self, id: &str, value: &str) -> Result<Self> {
+        let id = Rules::of(self.profile).switch(id, value)?;
+        self.switched.retain(|(earlier, _)| *earlier != id);
+        self.switched.push((id, value.to_owned()));
+        Ok(self)
+    }
+
+    fn rules(&self) -> Result<Rules> {
+        let mut rules = Rules::of(self.profile);
+        self.switched.iter().try_for_each(|(id, value)| rules.switch(id, value).map(|_| ()))?;
+        Ok(rules)
     }
 
     /// When a request is answered with success. Default [`Durability::Sync`]. In memory it changes nothing.
@@ -154,6 +184,7 @@ impl ServerConfig {
     /// or threads cannot be started.
     pub fn start(self) -> Result<Server> {
         self.durability.check()?;
+        let rules = self.rules()?;
         // The lock comes first: that another server has the directory says more than that it also has the port.
         let lock = match &self.home {
             Home::Memory => None,
@@ -169,9 +200,8 @@ impl ServerConfig {
             .build()
             .map_err(|error| Error::io("cannot start threads", error))?;
 
-        let projects =
-            Arc::new(Projects::new(self.home, self.durability, self.profile.late(), Arc::clone(&self.clock)));
-        let router = CloudEye::new(Arc::clone(&projects), self.profile, self.clock).routes();
+        let projects = Arc::new(Projects::new(self.home, self.durability, rules.late(), Arc::clone(&self.clock)));
+        let router = CloudEye::new(Arc::clone(&projects), rules, self.clock).routes();
         let (stop, stopping) = oneshot::channel();
         let (report, stopped) = sync_channel(1);
         runtime.spawn(async move {
@@ -287,12 +317,12 @@ mod tests {
         let connect = || TcpStream::connect(server.local_addr()).expect("the system accepts");
         let mut idle: Vec<TcpStream> = (0..4).map(|_| connect()).collect();
         for each in &mut idle {
-            assert_eq!(ask(each, Duration::from_secs(10)).as_deref(), Some("HTTP/1.1 404"), "each of them is served");
+            assert_eq!(ask(each, Duration::from_secs(10)).as_deref(), Some("HTTP/1.1 200"), "each of them is served");
         }
         let mut waiting = connect();
         assert_eq!(ask(&mut waiting, Duration::from_millis(300)), None, "nobody serves it yet");
         idle.pop();
-        assert_eq!(answer(&mut waiting, Duration::from_secs(10)).as_deref(), Some("HTTP/1.1 404"));
+        assert_eq!(answer(&mut waiting, Duration::from_secs(10)).as_deref(), Some("HTTP/1.1 200"));
         server.stop().expect("closes");
     }
 

@@ -2,6 +2,7 @@
 
 mod aggregate;
 mod bench;
+mod calls;
 mod contract;
 mod embedded;
 mod end_to_end;
@@ -12,6 +13,7 @@ mod import;
 mod kill;
 mod names;
 mod readback;
+mod rules;
 mod serve;
 mod verify;
 mod windows;

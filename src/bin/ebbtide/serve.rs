@@ -10,6 +10,8 @@ use ebbtide::Durability;
 use ebbtide::server::{Profile, Server, ServerConfig};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use crate::rules::Switch;
+
 /// What a shell reports for a process that was interrupted: we end so at the second signal.
 const STATUS_INTERRUPTED: i32 = 130;
 
@@ -37,6 +39,10 @@ pub(crate) struct Args {
     #[arg(long, default_value_t)]
     profile: Profile,
 
+    /// Switch one rule of the profile, as often as wanted; `ebbtide rules` prints them all
+    #[arg(long = "rule", value_name = "ID=VALUE", value_parser = Switch::parse)]
+    rules: Vec<Switch>,
+
     /// When a point is acknowledged: `sync` (it is on stable storage), `interval:MS` (a power cut may take that much
     /// time), `buffered` (a power cut may take what the system had not written yet)
     #[arg(long, value_name = "MODE", default_value_t)]
@@ -56,13 +62,14 @@ struct HomeArgs {
 }
 
 pub(crate) fn run(args: Args) -> anyhow::Result<()> {
-    let Args { home, listen, address_file, profile, durability } = args;
+    let Args { home, listen, address_file, profile, rules, durability } = args;
     let config = home.data.map_or_else(ServerConfig::in_memory, ServerConfig::on_disk);
+    let config = rules.iter().try_fold(config.profile(profile), |config, rule| rule.apply(config))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         // Before the server starts, so that no signal finds the default action, which is to die.
         let mut signals = Signals::new().context("cannot listen for signals")?;
-        let server = config.listen(listen).profile(profile).durability(durability).start()?;
+        let server = config.listen(listen).durability(durability).start()?;
         announce(server.local_addr(), address_file.as_deref())?;
         signals.next().await;
         tracing::info!("stopping");
