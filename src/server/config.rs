@@ -11,10 +11,13 @@ use super::http::CONNECTIONS_MAX;
 use super::profile::Profile;
 use super::projects::Home;
 #[cfg(doc)]
+use super::rules::Rule;
+use super::rules::Rules;
+#[cfg(doc)]
 use super::seed::SEED_BYTES_MAX;
 use super::timeouts::Timeouts;
 use crate::env::clock::{Clock, SystemClock};
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::model::durability::Durability;
 #[cfg(doc)]
 use crate::server::Server;
@@ -56,7 +59,7 @@ impl fmt::Display for AdminDoor {
 impl FromStr for AdminDoor {
     type Err = Error;
 
-    fn from_str(text: &str) -> Result<Self, Error> {
+    fn from_str(text: &str) -> Result<Self> {
         match text {
             "on" => Ok(Self::Here),
             "off" => Ok(Self::Nowhere),
@@ -72,6 +75,8 @@ pub struct ServerConfig {
     pub(super) home: Home,
     pub(super) listen: SocketAddr,
     pub(super) profile: Profile,
+    /// Rules that are not as in the profile, by their ids.
+    pub(super) switched: Vec<(&'static str, String)>,
     pub(super) durability: Durability,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) timeouts: Timeouts,
@@ -102,6 +107,7 @@ impl ServerConfig {
             home,
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, PORT_DEFAULT)),
             profile: Profile::default(),
+            switched: Vec::new(),
             durability: Durability::default(),
             clock: Arc::new(SystemClock::default()),
             timeouts: Timeouts::default(),
@@ -123,6 +129,30 @@ impl ServerConfig {
     /// Which points are admitted, and how windows are shown. Default [`Profile::Document`].
     pub fn profile(self, profile: Profile) -> Self {
         Self { profile, ..self }
+    }
+
+    /// Switches one rule of the profile, by its id and the text of a value as [`Rule::takes`] has it. The last one counts.
+    ///
+    /// ```
+    /// use ebbtide::server::ServerConfig;
+    /// let lenient = ServerConfig::in_memory().rule("time-past", "none")?.rule("ttl", "0..31536000")?;
+    /// assert!(lenient.rule("ttl", "long").is_err());
+    /// # Ok::<(), ebbtide::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// `InvalidInput` for a rule that is not known or a value that it does not take.
+    pub fn rule(mut self, id: &str, value: &str) -> Result<Self> {
+        let id = Rules::of(self.profile).switch(id, value)?;
+        self.switched.retain(|(earlier, _)| *earlier != id);
+        self.switched.push((id, value.to_owned()));
+        Ok(self)
+    }
+
+    pub(super) fn rules(&self) -> Result<Rules> {
+        let mut rules = Rules::of(self.profile);
+        self.switched.iter().try_for_each(|(id, value)| rules.switch(id, value).map(|_| ()))?;
+        Ok(rules)
     }
 
     /// When a request is answered with success. Default [`Durability::Sync`]. In memory it changes nothing.

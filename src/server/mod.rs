@@ -32,6 +32,7 @@ mod operation;
 mod patience;
 mod profile;
 mod projects;
+mod rules;
 mod seed;
 mod site;
 mod tally;
@@ -61,6 +62,7 @@ use self::keystone::Keystone;
 pub use self::mock::MockServer;
 pub use self::profile::Profile;
 use self::projects::{Home, Projects};
+pub use self::rules::Rule;
 pub use self::seed::SEED_BYTES_MAX;
 use self::site::Site;
 pub use self::timeouts::Timeouts;
@@ -80,6 +82,7 @@ impl ServerConfig {
     /// or threads cannot be started.
     pub fn start(self) -> Result<Server> {
         self.durability.check()?;
+        let rules = self.rules()?;
         // The lock comes first: that another server has the directory says more than that it also has the port.
         let lock = match &self.home {
             Home::Memory => None,
@@ -94,7 +97,7 @@ impl ServerConfig {
         };
         let clock = Arc::new(SettableClock::over(self.clock));
         let time: Arc<dyn Clock> = clock.clone();
-        let projects = Arc::new(Projects::new(self.home, self.durability, self.profile.late(), Arc::clone(&time)));
+        let projects = Arc::new(Projects::new(self.home, self.durability, rules.late(), Arc::clone(&time)));
         seed::load(&self.seed_data, &projects)?;
         // Last of all that may fail: a runtime cannot be dropped within another one.
         let runtime = runtime::Builder::new_multi_thread()
@@ -110,7 +113,7 @@ impl ServerConfig {
             _ => Keeps::NoSecrets,
         };
         let site = Arc::new(Site::new(Arc::clone(&projects), clock, self.seed, keeps));
-        let faces = CloudEye::new(Arc::clone(&projects), self.profile, time)
+        let faces = CloudEye::new(Arc::clone(&projects), rules, time, Arc::clone(&site.events))
             .routes()
             .merge(Keystone::new(Arc::clone(&site), guard.clone(), self.region).routes());
         let door = Door::new(Arc::clone(&site), guard, self.access_log);
@@ -250,12 +253,12 @@ mod tests {
         let connect = || TcpStream::connect(server.local_addr()).expect("the system accepts");
         let mut idle: Vec<TcpStream> = (0..4).map(|_| connect()).collect();
         for each in &mut idle {
-            assert_eq!(ask(each, Duration::from_secs(10)).as_deref(), Some("HTTP/1.1 404"), "each of them is served");
+            assert_eq!(ask(each, Duration::from_secs(10)).as_deref(), Some("HTTP/1.1 200"), "each of them is served");
         }
         let mut waiting = connect();
         assert_eq!(ask(&mut waiting, Duration::from_millis(300)), None, "nobody serves it yet");
         idle.pop();
-        assert_eq!(answer(&mut waiting, Duration::from_secs(10)).as_deref(), Some("HTTP/1.1 404"));
+        assert_eq!(answer(&mut waiting, Duration::from_secs(10)).as_deref(), Some("HTTP/1.1 200"));
         server.stop().expect("closes");
     }
 

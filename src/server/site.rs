@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::model::time::Timestamp;
 use crate::server::auth::Issued;
 use crate::server::clock::{SettableClock, Wall};
+use crate::server::cloudeye::{Events, KeptEvents};
 use crate::server::faults::Faults;
 use crate::server::ids::Ids;
 use crate::server::journal::{Journal, Keeps};
@@ -39,6 +40,7 @@ pub(super) struct Site {
     pub(super) faults: Faults,
     pub(super) tally: Tally,
     pub(super) issued: Issued,
+    pub(super) events: Arc<Events>,
     /// Locked while the clock moves or the state changes as a whole.
     snapshots: Mutex<BTreeMap<String, Snapshot>>,
 }
@@ -47,6 +49,7 @@ pub(super) struct Site {
 #[derive(Debug)]
 struct Snapshot {
     image: Image,
+    events: KeptEvents,
     bytes: usize,
     wall: Wall,
     taken: Timestamp,
@@ -72,6 +75,7 @@ impl Site {
             faults: Faults::default(),
             tally: Tally::default(),
             issued: Issued::default(),
+            events: Arc::default(),
             snapshots: Mutex::default(),
         }
     }
@@ -122,6 +126,7 @@ impl Site {
         self.journal.clear();
         self.faults.clear();
         self.issued.clear();
+        self.events.replace(KeptEvents::default());
         self.ids.reset();
         Ok(())
     }
@@ -141,12 +146,12 @@ impl Site {
         if others().count() >= SNAPSHOTS_MAX {
             return Err(Error::invalid(format!("there are {SNAPSHOTS_MAX} snapshots, which is the most")));
         }
-        let image = self.projects.image()?;
-        let (bytes, taken) = (image.bytes(), self.clock.now());
+        let (image, events) = (self.projects.image()?, self.events.copy());
+        let (bytes, taken) = (image.bytes() + events.bytes(), self.clock.now());
         if others().map(|(_, other)| other.bytes).sum::<usize>() + bytes > SNAPSHOT_BYTES_MAX {
             return Err(Error::invalid(format!("all snapshots together have at most {SNAPSHOT_BYTES_MAX} bytes")));
         }
-        let snapshot = Snapshot { image, bytes, wall: self.clock.wall(), taken };
+        let snapshot = Snapshot { image, events, bytes, wall: self.clock.wall(), taken };
         let note = note(name, &snapshot);
         snapshots.insert(name.to_owned(), snapshot);
         Ok(note)
@@ -164,6 +169,7 @@ impl Site {
         self.projects.clear()?;
         self.clock.restore(snapshot.wall);
         self.projects.put_back(&snapshot.image)?;
+        self.events.replace(snapshot.events.clone());
         Ok(true)
     }
 

@@ -3,6 +3,7 @@
 mod admin;
 mod aggregate;
 mod bench;
+mod calls;
 mod contract;
 mod credentials;
 mod embedded;
@@ -13,7 +14,9 @@ mod harness;
 mod import;
 mod kill;
 mod names;
+mod openapi;
 mod readback;
+mod rules;
 mod serve;
 mod verify;
 mod windows;

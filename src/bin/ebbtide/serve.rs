@@ -10,6 +10,8 @@ use ebbtide::Durability;
 use ebbtide::server::{AdminDoor, Credentials, Profile, Server, ServerConfig};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use crate::rules::Switch;
+
 /// What a shell reports for a process that was interrupted: we end so at the second signal.
 const STATUS_INTERRUPTED: i32 = 130;
 
@@ -42,6 +44,10 @@ pub(crate) struct Args {
     /// engine can hold, and windows in full precision)
     #[arg(long, default_value_t)]
     profile: Profile,
+
+    /// Switch one rule of the profile, as often as wanted; `ebbtide rules` prints them all
+    #[arg(long = "rule", value_name = "ID=VALUE", value_parser = Switch::parse)]
+    rules: Vec<Switch>,
 
     /// When a point is acknowledged: `sync` (it is on stable storage), `interval:MS` (a power cut may take that much
     /// time), `buffered` (a power cut may take what the system had not written yet)
@@ -148,14 +154,15 @@ struct HomeArgs {
 }
 
 pub(crate) fn run(args: Args) -> anyhow::Result<()> {
-    let Args { home, listen, address_file, profile, durability, mock, who } = args;
+    let Args { home, listen, address_file, profile, rules, durability, mock, who } = args;
     let config = home.data.map_or_else(ServerConfig::in_memory, ServerConfig::on_disk);
+    let config = rules.iter().try_fold(config.profile(profile), |config, rule| rule.apply(config))?;
     let config = mock.configure(config).credentials(who.credentials()?);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         // Before the server starts, so that no signal finds the default action, which is to die.
         let mut signals = Signals::new().context("cannot listen for signals")?;
-        let server = config.listen(listen).profile(profile).durability(durability).start()?;
+        let server = config.listen(listen).durability(durability).start()?;
         if let Some(admin) = server.admin_addr().filter(|admin| *admin != server.local_addr()) {
             tracing::info!("the admin's calls are answered at http://{admin}");
         }

@@ -23,6 +23,12 @@ pub(in crate::server) enum Code {
     Empty,
     /// The project id is blank or wrong.
     Project,
+    /// The address says no version of the interface.
+    NoVersion,
+    /// The address says a version that there is not.
+    Version,
+    /// A page of a list is asked for that cannot be.
+    Paging,
     /// The server failed.
     Internal,
     /// A namespace that only the service itself may write to.
@@ -50,6 +56,9 @@ impl Code {
         match self {
             Self::Empty => "ces.0001",
             Self::Project => "ces.0003",
+            Self::NoVersion => "ces.0004",
+            Self::Version => "ces.0005",
+            Self::Paging => "ces.0006",
             Self::Internal => "ces.0007",
             Self::SystemMetric => "ces.0009",
             Self::Request => "ces.0011",
@@ -65,7 +74,14 @@ impl Code {
 
     fn status(self) -> StatusCode {
         match self {
-            Self::Empty | Self::Project | Self::Request | Self::Parameter | Self::Body => StatusCode::BAD_REQUEST,
+            Self::Empty
+            | Self::Project
+            | Self::NoVersion
+            | Self::Version
+            | Self::Paging
+            | Self::Request
+            | Self::Parameter
+            | Self::Body => StatusCode::BAD_REQUEST,
             Self::Unauthenticated => StatusCode::UNAUTHORIZED,
             Self::SystemMetric | Self::Forbidden => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,

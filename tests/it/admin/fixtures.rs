@@ -36,6 +36,27 @@ fn a_snapshot_is_put_back_as_often_as_wanted_with_its_clock() {
 }
 
 #[test]
+fn events_come_and_go_with_snapshots_and_resets() {
+    let (server, client) = mock();
+    let detail = r#"{"event_state":"normal","event_level":"Major","event_type":"EVENT.CUSTOM"}"#;
+    let report = |name: &str| {
+        let time = server.now().as_millis();
+        let event = format!(r#"[{{"event_name":"{name}","event_source":"my.App","time":{time},"detail":{detail}}}]"#);
+        let reply = client.post("/V1.0/p/events", event);
+        assert_eq!(reply.status, 201, "{}", reply.text());
+    };
+    let total = || client.get("/V1.0/p/events").json()["meta_data"]["total"].clone();
+    report("one");
+    server.snapshot("one").expect("there is room");
+    report("two");
+    assert_eq!(total(), 2);
+    server.restore("one").expect("is there");
+    assert_eq!(total(), 1);
+    server.reset().expect("in memory");
+    assert_eq!(total(), 0);
+}
+
+#[test]
 fn the_back_door_keeps_every_bit_and_knows_no_rule() {
     // Goal: exact values of any name, time and TTL. Method: what the API would refuse, and back by both ways.
     let (server, client) = mock();
