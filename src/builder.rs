@@ -30,6 +30,8 @@ use crate::model::rollup::{Late, Rollup};
 pub struct Builder {
     /// `None` for a database in memory.
     dir: Option<PathBuf>,
+    /// Its files, where there is no directory.
+    memory: Arc<MemoryDisk>,
     settings: Settings,
     /// Length of windows and how long they are kept, if the default is not wanted.
     retention: Option<Vec<(Duration, Duration)>>,
@@ -39,6 +41,7 @@ impl Builder {
     pub(crate) fn new(dir: &Path) -> Self {
         Self {
             dir: Some(dir.to_owned()),
+            memory: Arc::default(),
             settings: Settings { keep_catalog: KeepCatalog::WhereItPays, ..Settings::default() },
             retention: None,
         }
@@ -47,7 +50,13 @@ impl Builder {
     /// Settings for a database that lives in memory only and starts empty. Its files are in memory too: the log, which
     /// takes up to 256 MiB beside [`Builder::head_bytes_max`], and the segments, about a byte a point.
     pub fn in_memory() -> Self {
-        Self { dir: None, settings: Settings::default(), retention: None }
+        Self { dir: None, memory: Arc::default(), settings: Settings::default(), retention: None }
+    }
+
+    /// The same with these files, which nobody else may use. It starts with what they hold.
+    #[cfg(feature = "server")]
+    pub(crate) fn in_memory_of(files: Arc<MemoryDisk>) -> Self {
+        Self { memory: files, ..Self::in_memory() }
     }
 
     /// When a write is acknowledged. Default [`Durability::Sync`]. In memory it changes nothing.
@@ -176,7 +185,7 @@ impl Builder {
         }
         let disk: Arc<dyn Disk> = match &self.dir {
             Some(_) => Arc::new(RealDisk),
-            None => Arc::new(MemoryDisk::default()),
+            None => self.memory,
         };
         if self.dir.as_ref().is_some_and(|dir| dir.as_os_str().is_empty()) {
             return Err(Error::invalid("the directory's name is empty"));

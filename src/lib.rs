@@ -80,7 +80,7 @@ pub use model::durability::{Durability, Sequence};
 pub use model::limits;
 pub use model::point::{Point, Unit, Value};
 pub use model::rollup::Late;
-pub use model::selector::Selector;
+pub use model::selector::{Order, Selector, SeriesPage};
 pub use model::series::{Dimension, SeriesKey};
 pub use model::summary::Number;
 pub use model::time::{TimeRange, Timestamp, Ttl};

@@ -20,7 +20,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::catalog::numbered::Numbered;
 use crate::catalog::ordered::Ordered;
-use crate::model::selector::Selector;
+use crate::model::selector::{Order, Selector};
 use crate::model::series::{SeriesId, SeriesKey};
 
 pub(crate) use self::sled::SledStore;
@@ -172,7 +172,7 @@ impl Catalog {
 
     /// The selected series, in key order.
     pub(crate) fn select(&self, selector: &Selector) -> Vec<SeriesKey> {
-        self.page(selector, None, usize::MAX)
+        self.page(selector, None, Order::Ascending, usize::MAX)
     }
 
     /// The same with their numbers.
@@ -180,28 +180,53 @@ impl Catalog {
         self.select(selector).into_iter().filter_map(|key| Some((self.id(&key)?, key))).collect()
     }
 
-    /// The first selected series behind a key, in key order.
-    pub(crate) fn page(&self, selector: &Selector, after: Option<&SeriesKey>, count_max: usize) -> Vec<SeriesKey> {
-        let (namespace, metric) = selector.asked_name();
-        let first = match namespace.map(|namespace| first_key(namespace, metric)) {
-            None => None,
-            Some(Some(first)) => Some(first),
-            // No series has such a name.
-            Some(None) => return Vec::new(),
-        };
-        let start = match (after, &first) {
-            (Some(after), first) if first.as_ref().is_none_or(|first| first <= after) => Bound::Excluded(after),
-            (_, Some(first)) => Bound::Included(first),
-            (_, None) => Bound::Unbounded,
-        };
-        let is_inside = |key: &&SeriesKey| {
-            namespace.is_none_or(|namespace| {
-                key.namespace() == namespace && metric.is_none_or(|metric| key.metric() == metric)
-            })
-        };
+    /// How a series was written first, if it is known.
+    pub(crate) fn first_written(&self, key: &SeriesKey) -> Option<&SeriesKey> {
+        self.keys.get(self.id(key)?)
+    }
+
+    /// The first selected series that come behind a key in an order.
+    pub(crate) fn page(
+        &self,
+        selector: &Selector,
+        after: Option<&SeriesKey>,
+        order: Order,
+        count_max: usize,
+    ) -> Vec<SeriesKey> {
+        let Some(stretch) = Stretch::of(selector) else { return Vec::new() };
         let ordered = self.ordered.settled();
-        let candidates = ordered.range((start, Bound::Unbounded)).take_while(is_inside);
-        candidates.filter(|key| selector.matches(key)).take(count_max).cloned().collect()
+        let first = stretch.first.as_ref();
+        let is_asked = |key: &&SeriesKey| selector.matches(key);
+        match order {
+            Order::Ascending => {
+                let start = match (after, first) {
+                    (Some(after), first) if first.is_none_or(|first| first <= after) => Bound::Excluded(after),
+                    (_, Some(first)) => Bound::Included(first),
+                    (_, None) => Bound::Unbounded,
+                };
+                let inside = ordered.range((start, Bound::Unbounded)).take_while(|key| stretch.holds(key));
+                inside.filter(is_asked).take(count_max).cloned().collect()
+            }
+            Order::Descending => {
+                if first.is_some_and(|first| after.is_some_and(|after| after <= first)) {
+                    return Vec::new();
+                }
+                let (start, end) = (first.map_or(Bound::Unbounded, Bound::Included), after.map(Bound::Excluded));
+                let backwards = ordered.range((start, end.unwrap_or(Bound::Unbounded))).rev();
+                // Where the stretch ends is not known as a key.
+                let inside = backwards.skip_while(|key| !stretch.holds(key));
+                inside.filter(is_asked).take(count_max).cloned().collect()
+            }
+        }
+    }
+
+    /// Number of selected series.
+    pub(crate) fn count(&self, selector: &Selector) -> usize {
+        let Some(stretch) = Stretch::of(selector) else { return 0 };
+        let start = stretch.first.as_ref().map_or(Bound::Unbounded, Bound::Included);
+        let ordered = self.ordered.settled();
+        let inside = ordered.range((start, Bound::Unbounded)).take_while(|key| stretch.holds(key));
+        inside.filter(|key| selector.matches(key)).count()
     }
 
     /// All series, with the head generation that last named each, in no order.
@@ -227,6 +252,32 @@ impl Catalog {
         self.key_bytes += key.memory_bytes();
         self.ordered.insert(key.clone());
         self.keys.insert(id, key);
+    }
+}
+
+/// The keys among which all selected ones are, which stand side by side in order.
+struct Stretch<'a> {
+    namespace: Option<&'a str>,
+    metric: Option<&'a str>,
+    /// None of them comes before it.
+    first: Option<SeriesKey>,
+}
+
+impl<'a> Stretch<'a> {
+    /// None if no series can have such a name.
+    fn of(selector: &'a Selector) -> Option<Self> {
+        let (namespace, metric) = selector.asked_name();
+        let first = match namespace {
+            Some(namespace) => Some(first_key(namespace, metric)?),
+            None => None,
+        };
+        Some(Self { namespace, metric, first })
+    }
+
+    fn holds(&self, key: &SeriesKey) -> bool {
+        self.namespace.is_none_or(|namespace| {
+            key.namespace() == namespace && self.metric.is_none_or(|metric| key.metric() == metric)
+        })
     }
 }
 

@@ -9,7 +9,7 @@ use crate::model::aggregate::{Aggregate, Group};
 use crate::model::columns::{Columns, Latest};
 use crate::model::limits::WINDOWS_MAX;
 use crate::model::point::Point;
-use crate::model::selector::Selector;
+use crate::model::selector::{Order, Selector, SeriesPage};
 use crate::model::series::SeriesKey;
 use crate::model::time::TimeRange;
 use crate::model::windows::{Function, Values, Windows};
@@ -168,6 +168,24 @@ impl Db {
         self.engine().latest_of(selector)
     }
 
+    /// The same of these series, in their order.
+    ///
+    /// ```
+    /// use ebbtide::{Db, Point, SeriesKey, Timestamp};
+    /// let db = Db::in_memory();
+    /// let [cpu, memory] = ["cpu_util", "mem_util"].map(|name| SeriesKey::new("MINE.APP", name, [("host", "a")]));
+    /// let (cpu, memory) = (cpu?, memory?);
+    /// db.insert(&cpu, Point::new(Timestamp::from_secs(10), 60))?;
+    /// assert_eq!(db.latest_of_keys(&[memory, cpu.clone()])?[..], [(cpu, Point::new(Timestamp::from_secs(10), 60))]);
+    /// # Ok::<(), ebbtide::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Db::points`].
+    pub fn latest_of_keys(&self, series: &[SeriesKey]) -> Result<Latest> {
+        self.engine().latest_of_keys(series)
+    }
+
     /// Times and values of the visible points of a series in a range, in place of what `columns` held. The fastest way
     /// to read many points: none of them is made a [`Point`], and `columns` keeps its memory from one question to the next.
     ///
@@ -195,6 +213,55 @@ impl Db {
     /// None yet; names may come from disk later.
     pub fn series(&self, selector: &Selector) -> Result<Vec<SeriesKey>> {
         Ok(self.engine().series(selector))
+    }
+
+    /// A page of their list: the first `len_max` series that come behind the key `after` in an order, whether or not there
+    /// is such a series. Pages that go on from the last key of the one before give every series once, and end with an
+    /// empty page.
+    ///
+    /// ```
+    /// use ebbtide::{Db, Order, Point, Selector, SeriesKey, Timestamp};
+    /// let db = Db::in_memory();
+    /// for host in ["a", "b", "c"] {
+    ///     db.insert(&SeriesKey::new("MINE.APP", "cpu_util", [("host", host)])?, Point::new(Timestamp::EPOCH, 1))?;
+    /// }
+    /// let all = Selector::all();
+    /// let first = db.series_page(&all, None, Order::Descending, 2)?;
+    /// assert_eq!((first.keys.len(), first.total), (2, 3));
+    /// let last = db.series_page(&all, first.keys.last(), Order::Descending, 2)?;
+    /// assert_eq!(last.keys[0].dimension("host"), Some("a"));
+    /// # Ok::<(), ebbtide::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Db::series`].
+    pub fn series_page(
+        &self,
+        selector: &Selector,
+        after: Option<&SeriesKey>,
+        order: Order,
+        len_max: usize,
+    ) -> Result<SeriesPage> {
+        Ok(self.engine().series_page(selector, after, order, len_max))
+    }
+
+    /// A series with its dimensions in the order in which they were written first; none if it is not known.
+    ///
+    /// ```
+    /// use ebbtide::{Db, Point, SeriesKey, Timestamp};
+    /// let db = Db::in_memory();
+    /// let written = SeriesKey::new("MINE.APP", "cpu_util", [("host", "a"), ("core", "1")])?;
+    /// db.insert(&written, Point::new(Timestamp::EPOCH, 60))?;
+    /// let asked = SeriesKey::new("MINE.APP", "cpu_util", [("core", "1"), ("host", "a")])?;
+    /// let shown = db.first_written(&asked)?.map(|key| key.to_string());
+    /// assert_eq!(shown.as_deref(), Some("MINE.APP cpu_util{host=a,core=1}"));
+    /// # Ok::<(), ebbtide::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Db::series`].
+    pub fn first_written(&self, series: &SeriesKey) -> Result<Option<SeriesKey>> {
+        Ok(self.engine().first_written(series))
     }
 }
 

@@ -8,6 +8,7 @@ use crate::engine::windows::{check_count, period_millis};
 use crate::error::{Error, Result};
 use crate::model::aggregate::{Aggregate, Group};
 use crate::model::limits::{AGGREGATE_SERIES_MAX, DAMAGE_NOTES_MAX, WINDOWS_MAX};
+use crate::model::selector::Order;
 use crate::model::time::Timestamp;
 use crate::model::window::Window;
 use crate::model::windows::Windows;
@@ -25,7 +26,7 @@ impl Engine {
     pub(crate) fn aggregate(&self, question: &Aggregate) -> Result<Vec<Group>> {
         question.check()?;
         let length = period_millis(question.period)?;
-        let keys = self.view.read().catalog.page(&question.selector, None, AGGREGATE_SERIES_MAX + 1);
+        let keys = self.view.read().catalog.page(&question.selector, None, Order::Ascending, AGGREGATE_SERIES_MAX + 1);
         if keys.len() > AGGREGATE_SERIES_MAX {
             let why = format!("more than {AGGREGATE_SERIES_MAX} series are selected: ask for fewer");
             return Err(Error::invalid(why));

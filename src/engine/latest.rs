@@ -57,6 +57,13 @@ impl Engine {
         self.latest_among(|view| view.catalog.select_ids(selector))
     }
 
+    /// The same of these series, in their order.
+    pub(crate) fn latest_of_keys(&self, keys: &[SeriesKey]) -> Result<Latest> {
+        self.latest_among(|view| {
+            keys.iter().filter_map(|key| view.catalog.id(key).map(|id| (id, key.clone()))).collect()
+        })
+    }
+
     fn latest_among(&self, select: impl FnOnce(&View) -> Vec<(SeriesId, SeriesKey)>) -> Result<Latest> {
         let now = self.guard.now();
         let view = self.view.read();

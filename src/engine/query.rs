@@ -13,7 +13,7 @@ use crate::model::columns::Columns;
 use crate::model::packed::{Kind, PackedPoint};
 use crate::model::point::{Point, Unit};
 use crate::model::segment::Role;
-use crate::model::selector::Selector;
+use crate::model::selector::{Order, Selector, SeriesPage};
 use crate::model::series::{SeriesId, SeriesKey};
 use crate::model::time::{TimeRange, Timestamp};
 
@@ -64,6 +64,24 @@ impl Engine {
     /// The names of the selected series, in key order.
     pub(crate) fn series(&self, selector: &Selector) -> Vec<SeriesKey> {
         self.view.read().catalog.select(selector)
+    }
+
+    /// The names of some of them, and how many there are.
+    pub(crate) fn series_page(
+        &self,
+        selector: &Selector,
+        after: Option<&SeriesKey>,
+        order: Order,
+        len_max: usize,
+    ) -> SeriesPage {
+        let view = self.view.read();
+        let keys = view.catalog.page(selector, after, order, len_max);
+        SeriesPage { keys, total: view.catalog.count(selector) }
+    }
+
+    /// A name as it was written first.
+    pub(crate) fn first_written(&self, series: &SeriesKey) -> Option<SeriesKey> {
+        self.view.read().catalog.first_written(series).cloned()
     }
 }
 

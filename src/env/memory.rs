@@ -21,6 +21,26 @@ struct Names {
     dirs: BTreeSet<PathBuf>,
 }
 
+#[cfg(feature = "server")]
+impl MemoryDisk {
+    /// Everything as it is at this moment, with files of its own: what a kill would leave. Nothing gets or loses a name
+    /// meanwhile.
+    pub(crate) fn copy(&self) -> Self {
+        let names = self.names.lock();
+        let copied = |(path, content): (&PathBuf, &Arc<Mutex<Vec<u8>>>)| {
+            let bytes = content.lock().clone();
+            (path.clone(), Arc::new(Mutex::new(bytes)))
+        };
+        let files = names.files.iter().map(copied).collect();
+        Self { names: Mutex::new(Names { files, dirs: names.dirs.clone() }) }
+    }
+
+    /// Bytes of all files.
+    pub(crate) fn bytes(&self) -> usize {
+        self.names.lock().files.values().map(|content| content.lock().len()).sum()
+    }
+}
+
 /// The error for a name that is not there.
 pub(crate) fn not_found(path: &Path) -> io::Error {
     io::Error::new(io::ErrorKind::NotFound, format!("{} is not there", path.display()))

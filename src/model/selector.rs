@@ -1,4 +1,4 @@
-//! Which series a question is about.
+//! Which series a question is about, and a page of their list.
 
 use crate::model::series::SeriesKey;
 
@@ -17,6 +17,25 @@ pub struct Selector {
     namespace: Option<Box<str>>,
     metric: Option<Box<str>>,
     dimensions: Vec<(Box<str>, Box<str>)>,
+}
+
+/// In which order series are listed: that of their keys, or the other way round.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Order {
+    /// The smallest key first.
+    #[default]
+    Ascending,
+    /// The largest key first.
+    Descending,
+}
+
+/// A part of the list of selected series. See [`Db::series_page`](crate::Db::series_page).
+#[derive(Clone, Debug, Default)]
+pub struct SeriesPage {
+    /// The series of this page, in the order that was asked for.
+    pub keys: Vec<SeriesKey>,
+    /// How many series are selected on all pages together.
+    pub total: usize,
 }
 
 impl Selector {

@@ -4,14 +4,12 @@
 //! A web framework's own server waits for ever on a client that sends nothing, takes hundreds of kilobytes of headers,
 //! and waits for a body that it will refuse. So every wait and every size is bounded here.
 
-use std::convert::Infallible;
 use std::io;
 use std::net::TcpListener as StdTcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
-use axum::body::{Body, Bytes};
+use axum::body::Bytes;
 use axum::http::header::{CONNECTION, EXPECT};
 use axum::http::{HeaderValue, Request};
 use axum::response::{IntoResponse, Response};
@@ -22,13 +20,13 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulConnection, GracefulShutdown};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
-use tower::ServiceExt;
 
-use super::Timeouts;
 use super::cloudeye::{Code, Refusal};
+use super::door::{Door, HangUp};
 use super::patience::{Attention, Patient};
+use super::timeouts::Timeouts;
 
 /// Longest request body, in bytes: the page's 512 KB.
 pub const BODY_BYTES_MAX: usize = 524_288;
@@ -53,10 +51,10 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Accepts and answers until `stop` comes, then answers what is in flight.
 pub(super) async fn serve(
     listener: StdTcpListener,
-    router: Router,
+    door: Door,
     times: Timeouts,
     connections_max: usize,
-    mut stop: oneshot::Receiver<()>,
+    mut stop: watch::Receiver<bool>,
 ) {
     let listener = match TcpListener::from_std(listener) {
         Ok(listener) => listener,
@@ -64,14 +62,15 @@ pub(super) async fn serve(
     };
     let permits = Arc::new(Semaphore::new(connections_max));
     let connections = GracefulShutdown::new();
+    let door = Arc::new(door);
     loop {
         let accepted = tokio::select! {
-            _ = &mut stop => break,
+            _ = stop.changed() => break,
             accepted = accept(&listener, &permits) => accepted,
         };
         match accepted {
             Ok((stream, permit)) => {
-                let connection = connections.watch(converse(stream, router.clone(), times));
+                let connection = connections.watch(converse(stream, Arc::clone(&door), times));
                 tokio::spawn(async move {
                     if let Err(error) = connection.await {
                         tracing::debug!("a connection ended: {error}");
@@ -82,7 +81,7 @@ pub(super) async fn serve(
             Err(error) => {
                 tracing::warn!("cannot accept a connection: {error}");
                 tokio::select! {
-                    _ = &mut stop => break,
+                    _ = stop.changed() => break,
                     () = tokio::time::sleep(ACCEPT_PAUSE) => {}
                 }
             }
@@ -122,18 +121,18 @@ fn is_of_the_peer(error: &io::Error) -> bool {
 /// One connection, to its end.
 fn converse(
     stream: TcpStream,
-    router: Router,
+    door: Arc<Door>,
     times: Timeouts,
 ) -> impl GracefulConnection<Error = hyper::Error> + Send {
     let attention = Attention::default();
     let stream = Patient::new(stream, attention.clone(), times.headers, times.answer);
     let answer = service_fn(move |request| {
-        let (router, attention) = (router.clone(), attention.clone());
+        let (door, attention) = (Arc::clone(&door), attention.clone());
         async move {
             attention.engage();
-            let response = answer(request, router, times).await;
+            let answered = answer(request, &door, times).await;
             attention.release();
-            Ok::<_, Infallible>(response)
+            answered.map_err(|HangUp| io::Error::other("a fault rule drops the connection"))
         }
     });
     http1::Builder::new()
@@ -148,24 +147,30 @@ fn converse(
 }
 
 /// Reads a request whole and has it answered. What is too large or too slow never reaches the rooms behind.
-async fn answer(request: Request<Incoming>, router: Router, times: Timeouts) -> Response {
+async fn answer(request: Request<Incoming>, door: &Door, times: Timeouts) -> Result<Response, HangUp> {
     let (head, mut body) = request.into_parts();
-    if body.size_hint().lower() > BODY_BYTES_MAX as u64 {
+    let mut visit = door.enter(&head);
+    let response = if body.size_hint().lower() > BODY_BYTES_MAX as u64 {
         // A client that waits to be told to go on must not be: it would send what is refused already.
         let is_coming = !head.headers.contains_key(EXPECT);
-        return refuse(Refusal::too_large(BODY_BYTES_MAX), is_coming.then_some(body), times);
-    }
-    match timeout(times.body, read(&mut body)).await {
-        Ok(Ok(bytes)) => {
-            let Ok(response) = router.oneshot(Request::from_parts(head, Body::from(bytes))).await;
-            response
+        refuse(Refusal::too_large(BODY_BYTES_MAX), is_coming.then_some(body), times)
+    } else {
+        match timeout(times.body, read(&mut body)).await {
+            Ok(Ok(bytes)) => match door.serve(&mut visit, head, bytes).await {
+                Ok(response) => response,
+                Err(hang_up) => {
+                    door.hang_up(&visit);
+                    return Err(hang_up);
+                }
+            },
+            Ok(Err(Unread::TooLarge)) => refuse(Refusal::too_large(BODY_BYTES_MAX), Some(body), times),
+            Ok(Err(Unread::Broken(error))) => {
+                refuse(Refusal::new(Code::Request, format!("the request body cannot be read: {error}")), None, times)
+            }
+            Err(_elapsed) => refuse(Refusal::too_slow(), None, times),
         }
-        Ok(Err(Unread::TooLarge)) => refuse(Refusal::too_large(BODY_BYTES_MAX), Some(body), times),
-        Ok(Err(Unread::Broken(error))) => {
-            refuse(Refusal::new(Code::Request, format!("the request body cannot be read: {error}")), None, times)
-        }
-        Err(_elapsed) => refuse(Refusal::too_slow(), None, times),
-    }
+    };
+    Ok(door.leave(visit, response).await)
 }
 
 /// Why a body was not read to its end.

@@ -12,140 +12,68 @@
 //! A server runs on threads of its own, so that a test needs no async runtime to start one. Each project id of the
 //! address is a database of its own. This room puts the others together, and keeps the server's life: start, run, stop.
 
+mod admin;
+mod auth;
+mod calendar;
+mod clock;
 mod cloudeye;
+mod config;
 mod databases;
+mod door;
+mod face;
+mod faults;
+mod gzip;
 mod http;
+mod ids;
+mod journal;
+mod keystone;
+mod mock;
+mod operation;
 mod patience;
 mod profile;
 mod projects;
+mod rules;
+mod seed;
+mod site;
+mod tally;
+mod timeouts;
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
-use std::time::Duration;
 
 use tokio::runtime::{self, Runtime};
-use tokio::sync::oneshot;
+use tokio::sync::watch;
 
+use self::admin::Admin;
+pub use self::auth::Credentials;
+use self::auth::Guard;
+use self::clock::SettableClock;
 use self::cloudeye::{CloudEye, REQUESTS_IN_FLIGHT_MAX};
+pub use self::config::{AdminDoor, ServerConfig};
 pub use self::databases::Databases;
+use self::door::Door;
+pub use self::faults::{FAULT_DELAY_MAX, Fault};
 pub use self::http::BODY_BYTES_MAX;
-use self::http::CONNECTIONS_MAX;
+use self::journal::Keeps;
+pub use self::journal::ReceivedRequest;
+use self::keystone::Keystone;
+pub use self::mock::MockServer;
 pub use self::profile::Profile;
 use self::projects::{Home, Projects};
-use crate::env::clock::{Clock, SystemClock};
+pub use self::rules::Rule;
+pub use self::seed::SEED_BYTES_MAX;
+use self::site::Site;
+pub use self::timeouts::Timeouts;
+use crate::env::clock::Clock;
 use crate::env::disk::Disk;
 use crate::env::layout;
 use crate::env::lock::DirLock;
 use crate::env::real::RealDisk;
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::durability::Durability;
-
-/// The port a server listens on when none is named.
-const PORT_DEFAULT: u16 = 8640;
-
-/// How long a server waits for its clients. What does not come in time is cut off, so that a slow or silent client
-/// holds nothing for ever.
-///
-/// ```
-/// use ebbtide::server::Timeouts;
-/// use std::time::Duration;
-/// let strict = Timeouts { body: Duration::from_secs(5), ..Timeouts::default() };
-/// assert_eq!(strict.headers, Duration::from_secs(10));
-/// ```
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Timeouts {
-    /// From the first byte of a request, or the start of the connection, to the end of the headers. Default 10 s.
-    pub headers: Duration,
-    /// From the end of the headers to the end of the body; then 408. Default 60 s.
-    pub body: Duration,
-    /// Without any request on a connection that has had one. Default 60 s.
-    pub idle: Duration,
-    /// For the client to take its whole answer, once it did not take it at once. Default 60 s.
-    pub answer: Duration,
-    /// For which a body that was refused for its size is still read, so that the client can read why. Default 5 s.
-    pub drain: Duration,
-    /// For requests in flight to be answered when the server stops. Default 8 s.
-    pub stop: Duration,
-}
-
-impl Default for Timeouts {
-    fn default() -> Self {
-        Self {
-            headers: Duration::from_secs(10),
-            body: Duration::from_secs(60),
-            idle: Duration::from_secs(60),
-            answer: Duration::from_secs(60),
-            drain: Duration::from_secs(5),
-            // Two seconds less than the ten in which a server is to be gone: they are for closing the databases.
-            stop: Duration::from_secs(8),
-        }
-    }
-}
-
-/// Settings of a [`Server`], and the way to start it.
-#[derive(Clone, Debug)]
-#[must_use = "a configuration does nothing until `start`"]
-pub struct ServerConfig {
-    home: Home,
-    listen: SocketAddr,
-    profile: Profile,
-    durability: Durability,
-    clock: Arc<dyn Clock>,
-    timeouts: Timeouts,
-    /// A constant outside of tests.
-    connections_max: usize,
-}
 
 impl ServerConfig {
-    /// A server whose projects live in memory only and start empty.
-    pub fn in_memory() -> Self {
-        Self::at(Home::Memory)
-    }
-
-    /// A server that keeps its projects in a directory, which is made if it is not there.
-    pub fn on_disk(dir: impl AsRef<Path>) -> Self {
-        Self::at(Home::Disk(PathBuf::from(dir.as_ref())))
-    }
-
-    fn at(home: Home) -> Self {
-        Self {
-            home,
-            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, PORT_DEFAULT)),
-            profile: Profile::default(),
-            durability: Durability::default(),
-            clock: Arc::new(SystemClock::default()),
-            timeouts: Timeouts::default(),
-            connections_max: CONNECTIONS_MAX,
-        }
-    }
-
-    /// The address to listen on; with port 0 the system chooses a free one. Default `127.0.0.1:8640`.
-    pub fn listen(self, address: SocketAddr) -> Self {
-        Self { listen: address, ..self }
-    }
-
-    /// Which points are admitted, and how windows are shown. Default [`Profile::Document`].
-    pub fn profile(self, profile: Profile) -> Self {
-        Self { profile, ..self }
-    }
-
-    /// When a request is answered with success. Default [`Durability::Sync`]. In memory it changes nothing.
-    pub fn durability(self, durability: Durability) -> Self {
-        Self { durability, ..self }
-    }
-
-    /// Where the server and its databases take their time from. Default [`SystemClock`].
-    pub fn clock(self, clock: Arc<dyn Clock>) -> Self {
-        Self { clock, ..self }
-    }
-
-    /// How long the server waits for its clients. Default [`Timeouts::default`].
-    pub fn timeouts(self, timeouts: Timeouts) -> Self {
-        Self { timeouts, ..self }
-    }
-
     /// Starts the server. When this returns, the address is bound and requests are answered.
     ///
     /// # Errors
@@ -154,48 +82,82 @@ impl ServerConfig {
     /// or threads cannot be started.
     pub fn start(self) -> Result<Server> {
         self.durability.check()?;
+        let rules = self.rules()?;
         // The lock comes first: that another server has the directory says more than that it also has the port.
         let lock = match &self.home {
             Home::Memory => None,
             Home::Disk(dir) => Some(lock(dir)?),
         };
-        let listener =
-            bind(self.listen).map_err(|error| Error::io(format_args!("cannot listen on {}", self.listen), error))?;
-        let address = listener.local_addr().map_err(|error| Error::io("cannot tell the own address", error))?;
+        let (listener, address) = bind(self.listen)?;
+        let admin_door = self.admin_door();
+        let (admin_listener, admin_address) = match admin_door {
+            AdminDoor::Nowhere => (None, None),
+            AdminDoor::Here => (None, Some(address)),
+            AdminDoor::At(own) => bind(own).map(|(listener, own)| (Some(listener), Some(own)))?,
+        };
+        let clock = Arc::new(SettableClock::over(self.clock));
+        let time: Arc<dyn Clock> = clock.clone();
+        let projects = Arc::new(Projects::new(self.home, self.durability, rules.late(), Arc::clone(&time)));
+        seed::load(&self.seed_data, &projects)?;
+        // Last of all that may fail: a runtime cannot be dropped within another one.
         let runtime = runtime::Builder::new_multi_thread()
             .thread_name("ebbtide-http")
             .max_blocking_threads(BLOCKING_THREADS_MAX)
             .enable_all()
             .build()
             .map_err(|error| Error::io("cannot start threads", error))?;
-
-        let projects =
-            Arc::new(Projects::new(self.home, self.durability, self.profile.late(), Arc::clone(&self.clock)));
-        let router = CloudEye::new(Arc::clone(&projects), self.profile, self.clock).routes();
-        let (stop, stopping) = oneshot::channel();
+        let guard = Guard(Arc::new(self.credentials));
+        let keeps = match admin_door {
+            AdminDoor::Nowhere => Keeps::Nothing,
+            _ if guard.0.is_empty() => Keeps::All,
+            _ => Keeps::NoSecrets,
+        };
+        let site = Arc::new(Site::new(Arc::clone(&projects), clock, self.seed, keeps));
+        let faces = CloudEye::new(Arc::clone(&projects), rules, time, Arc::clone(&site.events))
+            .routes()
+            .merge(Keystone::new(Arc::clone(&site), guard.clone(), self.region).routes());
+        let door = Door::new(Arc::clone(&site), guard, self.access_log);
+        let api = door.clone().with_faces(faces);
+        let admin = || Admin::new(Arc::clone(&site)).routes();
+        let doors = match admin_listener {
+            Some(own) => vec![(listener, api), (own, door.with_admin(admin()))],
+            None if admin_door == AdminDoor::Here => vec![(listener, api.with_admin(admin()))],
+            None => vec![(listener, api)],
+        };
+        let (stop, stopping) = watch::channel(false);
         let (report, stopped) = sync_channel(1);
         runtime.spawn(async move {
-            http::serve(listener, router, self.timeouts, self.connections_max, stopping).await;
+            let serve = |(listener, door)| {
+                tokio::spawn(http::serve(listener, door, self.timeouts, self.connections_max, stopping.clone()))
+            };
+            let serving: Vec<_> = doors.into_iter().map(serve).collect();
+            for each in serving {
+                if let Err(panic) = each.await {
+                    tracing::error!("accepting connections panicked: {panic}");
+                }
+            }
             let closing = tokio::task::spawn_blocking(move || projects.close()).await;
             // Others may have the directory only when everything in it is closed.
             drop(lock);
             let outcome = closing.unwrap_or_else(|panic| Err(Error::new(ErrorKind::Failed, panic.to_string())));
             report.send(outcome).ok();
         });
-        Ok(Server { address, stop: Some(stop), stopped, runtime: Some(runtime) })
+        Ok(Server { address, admin_address, site, stop: Some(stop), stopped, runtime: Some(runtime) })
     }
 }
 
-/// Most threads for what may block: one for each request in flight, so that their writes share a sync, and a few to
-/// open and close databases.
-const BLOCKING_THREADS_MAX: usize = REQUESTS_IN_FLIGHT_MAX + 8;
+/// Most threads for what may block: one for each request in flight, so that their writes share a sync, and a few
+/// for the admin, to pack answers, and to open and close databases.
+const BLOCKING_THREADS_MAX: usize = REQUESTS_IN_FLIGHT_MAX + admin::WORKING_MAX + 8;
 
 /// A running server. Dropping it stops it as [`Server::stop`] does, without telling how that went.
 #[derive(Debug)]
 #[must_use = "a server stops when it is dropped"]
 pub struct Server {
     address: SocketAddr,
-    stop: Option<oneshot::Sender<()>>,
+    admin_address: Option<SocketAddr>,
+    site: Arc<Site>,
+    stop: Option<watch::Sender<bool>>,
     stopped: Receiver<Result<()>>,
     runtime: Option<Runtime>,
 }
@@ -204,6 +166,11 @@ impl Server {
     /// The address the server listens on, with the port the system chose if it was to choose.
     pub fn local_addr(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The address where the admin's calls are answered, if they are.
+    pub fn admin_addr(&self) -> Option<SocketAddr> {
+        self.admin_address
     }
 
     /// Accepts no more connections, answers the requests in flight (for at most [`Timeouts::stop`]), and closes every
@@ -218,7 +185,7 @@ impl Server {
     fn shut(&mut self) -> Result<()> {
         let (Some(stop), Some(runtime)) = (self.stop.take(), self.runtime.take()) else { return Ok(()) };
         // Nobody listens only if the server ended before its time, which the next line tells.
-        stop.send(()).ok();
+        stop.send(true).ok();
         let ended_early = |_| Err(Error::new(ErrorKind::Failed, "the server had ended before it was stopped"));
         let outcome = self.stopped.recv().unwrap_or_else(ended_early);
         // In the background, as a server may also be stopped from within another runtime, which must not block.
@@ -247,25 +214,24 @@ fn lock(dir: &Path) -> Result<DirLock> {
     Ok(lock)
 }
 
-fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
-    let listener = TcpListener::bind(address)?;
-    listener.set_nonblocking(true)?;
-    Ok(listener)
+/// Listens, and says where.
+fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr)> {
+    let listen = || {
+        let listener = TcpListener::bind(address)?;
+        listener.set_nonblocking(true)?;
+        let own = listener.local_addr()?;
+        Ok((listener, own))
+    };
+    listen().map_err(|error| Error::io(format_args!("cannot listen on {address}"), error))
 }
 
 #[cfg(test)]
 mod tests {
     use std::io::{Read, Write};
-    use std::net::TcpStream;
+    use std::net::{Ipv4Addr, TcpStream};
+    use std::time::Duration;
 
     use super::*;
-
-    #[test]
-    fn the_default_waits_are_those_of_the_manual() {
-        // Goal: a default that README states does not change by accident.
-        let [headers, body, idle, answer, drain, stop] = [10, 60, 60, 60, 5, 8].map(Duration::from_secs);
-        assert_eq!(Timeouts::default(), Timeouts { headers, body, idle, answer, drain, stop });
-    }
 
     #[test]
     fn a_database_by_itself_is_not_taken_over() {
@@ -287,12 +253,12 @@ mod tests {
         let connect = || TcpStream::connect(server.local_addr()).expect("the system accepts");
         let mut idle: Vec<TcpStream> = (0..4).map(|_| connect()).collect();
         for each in &mut idle {
-            assert_eq!(ask(each, Duration::from_secs(10)).as_deref(), Some("HTTP/1.1 404"), "each of them is served");
+            assert_eq!(ask(each, Duration::from_secs(10)).as_deref(), Some("HTTP/1.1 200"), "each of them is served");
         }
         let mut waiting = connect();
         assert_eq!(ask(&mut waiting, Duration::from_millis(300)), None, "nobody serves it yet");
         idle.pop();
-        assert_eq!(answer(&mut waiting, Duration::from_secs(10)).as_deref(), Some("HTTP/1.1 404"));
+        assert_eq!(answer(&mut waiting, Duration::from_secs(10)).as_deref(), Some("HTTP/1.1 200"));
         server.stop().expect("closes");
     }
 

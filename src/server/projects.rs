@@ -1,6 +1,8 @@
 //! Which project has which database: opened on demand, closed again when many are open. Knows folders and databases;
 //! nothing of requests. Every call may block on files, so it belongs on a thread that may.
 
+mod upkeep;
+
 use std::collections::HashMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -15,10 +17,13 @@ use crate::builder::Builder;
 use crate::db::Db;
 use crate::env::clock::Clock;
 use crate::env::disk::Disk;
+use crate::env::memory::MemoryDisk;
 use crate::env::real::RealDisk;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::durability::Durability;
 use crate::model::rollup::Late;
+
+pub(super) use self::upkeep::Image;
 
 /// Longest project id, in characters.
 const ID_CHARS_MAX: usize = 64;
@@ -99,6 +104,8 @@ struct Opened {
     db: Db,
     /// When, by the monotonic clock.
     at: Duration,
+    /// Its files, if they are in memory.
+    files: Option<Arc<MemoryDisk>>,
 }
 
 /// A database in use: as long as this lives, the database stays open.
@@ -106,6 +113,14 @@ struct Opened {
 pub(super) struct Lease {
     db: Db,
     _slot: Arc<Slot>,
+}
+
+impl Lease {
+    /// The database of this place, if it is open.
+    fn of(slot: Arc<Slot>) -> Option<Self> {
+        let db = slot.db.lock().as_ref()?.db.clone();
+        Some(Self { db, _slot: slot })
+    }
 }
 
 impl std::ops::Deref for Lease {
@@ -142,8 +157,8 @@ impl Projects {
             opened.db.clone()
         } else {
             self.check_not_closed()?;
-            let (db, at) = (self.create(project)?, self.clock.monotonic());
-            place.insert(Opened { db, at }).db.clone()
+            let files = self.is_in_memory().then(Arc::<MemoryDisk>::default);
+            place.insert(self.create(project, files)?).db.clone()
         };
         drop(place);
         Ok(Lease { db, _slot: slot })
@@ -227,10 +242,11 @@ impl Projects {
         }
     }
 
-    fn create(&self, project: &ProjectId) -> Result<Db> {
-        let builder = match &self.home {
-            Home::Memory => Builder::in_memory(),
-            Home::Disk(data) => {
+    fn create(&self, project: &ProjectId, files: Option<Arc<MemoryDisk>>) -> Result<Opened> {
+        let builder = match (&self.home, &files) {
+            (Home::Memory, None) => Builder::in_memory(),
+            (Home::Memory, Some(files)) => Builder::in_memory_of(Arc::clone(files)),
+            (Home::Disk(data), _) => {
                 let volume = match self.volume(project)? {
                     Some(volume) => volume,
                     None => volumes_dir(data, project).join(Uuid::new_v4().to_string()),
@@ -242,7 +258,7 @@ impl Projects {
         let db = builder.late(self.late).clock(Arc::clone(&self.clock)).open()?;
         let found = db.recovery();
         tracing::info!(%project, clean = found.clean, batches = found.batches, points = found.points, "project opened");
-        Ok(db)
+        Ok(Opened { db, at: self.clock.monotonic(), files })
     }
 
     fn volume(&self, project: &ProjectId) -> Result<Option<PathBuf>> {

@@ -177,14 +177,33 @@ impl Client {
 
     /// Any method, with a body.
     pub(crate) fn request(&self, method: &str, path: &str, body: &[u8]) -> Reply {
-        let mut request = format!("{method} {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n");
+        let json = [("content-type", "application/json")];
+        self.send(method, path, if method == "GET" { &[] } else { &json }, body)
+    }
+
+    /// Any method, with headers and a body.
+    pub(crate) fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
+        let mut connection = self.begin(method, path, headers, body);
+        connection.reply()
+    }
+
+    /// Sends a request and leaves the reply to whoever reads it.
+    pub(crate) fn begin(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Connection {
+        let mut request = format!("{method} {path} HTTP/1.1\r\nconnection: close\r\n");
+        let names_host = headers.iter().any(|(name, _)| *name == "host");
+        if !names_host {
+            request.push_str("host: test\r\n");
+        }
+        for (name, value) in headers {
+            write!(request, "{name}: {value}\r\n").expect("memory");
+        }
         if method != "GET" {
-            write!(request, "content-type: application/json\r\ncontent-length: {}\r\n", body.len()).expect("memory");
+            write!(request, "content-length: {}\r\n", body.len()).expect("memory");
         }
         let mut connection = self.connect();
         connection.write_all(format!("{request}\r\n").as_bytes()).expect("the server reads headers");
         connection.write_all(body).expect("the server reads bodies");
-        connection.reply()
+        connection
     }
 
     /// A bare connection, for requests no well-behaved client would send.
@@ -275,6 +294,11 @@ impl Reply {
     /// The body as text.
     pub(crate) fn text(&self) -> &str {
         std::str::from_utf8(&self.body).expect("bodies are UTF-8")
+    }
+
+    /// The body as JSON.
+    pub(crate) fn json(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.text()))
     }
 
     /// Asserts that this is a refusal in the one shape every known client can read.

@@ -67,7 +67,7 @@ fn a_stop_answers_what_is_in_flight() {
     let mut silent = client.connect();
     let mut idle = client.connect();
     idle.write_all(b"GET / HTTP/1.1\r\nhost: test\r\n\r\n").expect("sent");
-    assert_eq!(idle.reply().status, 404);
+    assert_eq!(idle.reply().status, 200);
     let mut in_flight = client.connect();
     let body = body(1);
     let (first, second) = body.split_at(body.len() / 2);
@@ -188,12 +188,16 @@ fn every_mode_says_in_the_receipt_what_it_promises() {
 #[test]
 fn what_is_not_served_has_an_error_body_too() {
     let server = Server::start(&["--memory"]);
-    for path in
-        ["/", "/V1.0", "/v1.0/p/metric-data", "/V1.0/p/metric-data/", "/V1.0/p/q/metric-data", "/V2.0/p/metric-data"]
-    {
+    for path in ["/V1.0/p/metric-data/", "/V1.0/p/q/metric-data", "/V1.0/p", "/other", "/V1.0/p/alarms/al1"] {
         server.get(path).assert_refused(404, "ces.0016", "nothing at this address");
         server.post(path, body(1)).assert_refused(404, "ces.0016", "nothing at this address");
     }
+    for path in ["/v1.0/p/metric-data", "/V2.0/p/metric-data", "/v2/p/batch-query-metric-data"] {
+        server.get(path).assert_refused(400, "ces.0005", "version");
+        server.post(path, body(1)).assert_refused(400, "ces.0005", "version");
+    }
+    server.post("/p/metric-data", body(1)).assert_refused(400, "ces.0004", "/V1.0/");
+    server.get("/V1.0/metrics").assert_refused(400, "ces.0003", "project id");
     for method in ["PUT", "DELETE", "PATCH", "OPTIONS"] {
         let reply = server.client().request(method, &points_path("p"), b"");
         reply.assert_refused(405, "ces.0016", "method");

@@ -2,6 +2,7 @@
 
 mod bench;
 mod import;
+mod rules;
 mod serve;
 mod verify;
 
@@ -30,6 +31,7 @@ struct Cli {
 enum Command {
     Serve(serve::Args),
     Import(import::Args),
+    Rules(rules::Args),
     Verify(verify::Args),
     Bench(bench::Args),
 }
@@ -41,6 +43,7 @@ fn main() -> ExitCode {
     let outcome = match command {
         Command::Serve(args) => serve::run(args),
         Command::Import(args) => import::run(args),
+        Command::Rules(args) => rules::run(&args),
         Command::Verify(args) => verify::run(&args),
         Command::Bench(args) => bench::run(&args),
     };

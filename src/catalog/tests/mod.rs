@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use crate::catalog::{Catalog, Entry};
 use crate::env::dice::Dice;
-use crate::model::selector::Selector;
+use crate::model::selector::{Order, Selector};
 use crate::model::series::{SeriesId, SeriesKey};
 
 /// One of about `count` keys, some with dimensions out of order, some with characters that have to be escaped.
@@ -70,8 +70,13 @@ fn a_catalogue_knows_what_a_map_knows() {
         let selected: Vec<SeriesKey> = model.keys().filter(|key| selector.matches(key)).cloned().collect();
         assert_eq!(catalog.select(selector), selected, "{selector:?}");
         let after = some_key(&mut dice, 200);
-        let page: Vec<SeriesKey> = selected.into_iter().filter(|key| *key > after).take(5).collect();
-        assert_eq!(catalog.page(selector, Some(&after), 5), page, "{selector:?} after {after}");
+        let page: Vec<SeriesKey> = selected.iter().filter(|key| **key > after).take(5).cloned().collect();
+        assert_eq!(catalog.page(selector, Some(&after), Order::Ascending, 5), page, "{selector:?} after {after}");
+        let back: Vec<SeriesKey> = selected.iter().rev().filter(|key| **key < after).take(5).cloned().collect();
+        assert_eq!(catalog.page(selector, Some(&after), Order::Descending, 5), back, "{selector:?} before {after}");
+        let last: Vec<SeriesKey> = selected.iter().rev().take(5).cloned().collect();
+        assert_eq!(catalog.page(selector, None, Order::Descending, 5), last, "{selector:?}");
+        assert_eq!(catalog.count(selector), selected.len(), "{selector:?}");
     }
     let all: BTreeMap<SeriesKey, Entry> =
         catalog.iter().map(|(id, key, named)| (key.clone(), Entry { id, named })).collect();

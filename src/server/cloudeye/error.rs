@@ -23,6 +23,12 @@ pub(in crate::server) enum Code {
     Empty,
     /// The project id is blank or wrong.
     Project,
+    /// The address says no version of the interface.
+    NoVersion,
+    /// The address says a version that there is not.
+    Version,
+    /// A page of a list is asked for that cannot be.
+    Paging,
     /// The server failed.
     Internal,
     /// A namespace that only the service itself may write to.
@@ -33,8 +39,12 @@ pub(in crate::server) enum Code {
     Parameter,
     /// Something in the body is wrong.
     Body,
+    /// Who asks did not say who it is, or not so that it can be believed.
+    Unauthenticated,
     /// There is nothing at this address.
     NotFound,
+    /// Who asks is known, and has no right to this.
+    Forbidden,
     /// The store takes no writes now.
     Store,
     /// Too many requests at once.
@@ -46,12 +56,17 @@ impl Code {
         match self {
             Self::Empty => "ces.0001",
             Self::Project => "ces.0003",
+            Self::NoVersion => "ces.0004",
+            Self::Version => "ces.0005",
+            Self::Paging => "ces.0006",
             Self::Internal => "ces.0007",
             Self::SystemMetric => "ces.0009",
             Self::Request => "ces.0011",
             Self::Parameter => "ces.0013",
             Self::Body => "ces.0014",
+            Self::Unauthenticated => "ces.0015",
             Self::NotFound => "ces.0016",
+            Self::Forbidden => "ces.0017",
             Self::Store => "ces.0019",
             Self::Busy => "ces.0020",
         }
@@ -59,8 +74,16 @@ impl Code {
 
     fn status(self) -> StatusCode {
         match self {
-            Self::Empty | Self::Project | Self::Request | Self::Parameter | Self::Body => StatusCode::BAD_REQUEST,
-            Self::SystemMetric => StatusCode::FORBIDDEN,
+            Self::Empty
+            | Self::Project
+            | Self::NoVersion
+            | Self::Version
+            | Self::Paging
+            | Self::Request
+            | Self::Parameter
+            | Self::Body => StatusCode::BAD_REQUEST,
+            Self::Unauthenticated => StatusCode::UNAUTHORIZED,
+            Self::SystemMetric | Self::Forbidden => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::Busy => StatusCode::TOO_MANY_REQUESTS,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
@@ -156,6 +179,16 @@ impl IntoResponse for Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_is_not_known_and_who_has_no_right_are_told_apart() {
+        for (code, status, published) in [(Code::Unauthenticated, 401, "ces.0015"), (Code::Forbidden, 403, "ces.0017")]
+        {
+            let refusal = Refusal::new(code, "why");
+            assert_eq!(refusal.to_string(), format!("{published} why"));
+            assert_eq!(refusal.into_response().status().as_u16(), status, "{published}");
+        }
+    }
 
     #[test]
     fn every_kind_of_engine_error_has_a_status_and_a_code() {

@@ -1,10 +1,32 @@
-//! The published filters: what a window is condensed to, and how the profile shows the result (S11). Pure numbers and
+//! The published filters: what a window is condensed to, and how the rules show the result (S11). Pure numbers and
 //! text; which windows there are is not its business.
 
 use crate::model::point::Value;
 use crate::model::summary::Number;
 use crate::model::window::Window;
-use crate::server::profile::Profile;
+use crate::server::rules::{Decimals, Rules};
+
+/// How numbers are shown that are computed from several.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Precision {
+    /// Integers are condensed to integers.
+    is_whole: bool,
+    decimals: Decimals,
+}
+
+impl Precision {
+    pub(super) fn of(rules: &Rules) -> Self {
+        Self { is_whole: rules.is_whole, decimals: rules.decimals }
+    }
+
+    fn show(self, float: f64) -> String {
+        number(Value::Float(match self.decimals {
+            Decimals::Rounded => two_decimals(float, true),
+            Decimals::Cut => two_decimals(float, false),
+            Decimals::Full => float,
+        }))
+    }
+}
 
 /// What a window is condensed to. A raw value comes back under the filter's name unchanged.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -17,6 +39,9 @@ pub(super) enum Filter {
 }
 
 impl Filter {
+    /// What a question is told that names another.
+    pub(super) const NAMES: &str = "must be average, max, min, sum or variance";
+
     const ALL: [Self; 5] = [Self::Average, Self::Max, Self::Min, Self::Sum, Self::Variance];
 
     /// The filter of this name.
@@ -37,14 +62,10 @@ impl Filter {
 
     /// The JSON number that a window is condensed to; none if it passes the largest double.
     ///
-    /// Smallest and largest value keep their type, as does the sum of integers. Otherwise `lab` shows the double itself;
-    /// the published profiles cut the fraction off what only integers make up, and round other results to two decimals.
-    pub(super) fn show(self, window: &Window, profile: Profile) -> Option<String> {
-        let shown = |float: f64| match profile {
-            Profile::Lab => number(Value::Float(float)),
-            Profile::Document | Profile::Current => number(Value::Float(rounded(float))),
-        };
-        let cut = |whole: Option<i128>| whole.filter(|_| profile != Profile::Lab).map(Number::Int);
+    /// Smallest and largest value keep their type, as does the sum of integers. Otherwise the rules may cut the fraction
+    /// off what only integers make up, and leave two decimals of other results.
+    pub(super) fn show(self, window: &Window, precision: Precision) -> Option<String> {
+        let cut = |whole: Option<i128>| whole.filter(|_| precision.is_whole).map(Number::Int);
         let typed = |value| match value {
             Value::Int(int) => Number::Int(int.into()),
             Value::Float(float) => Number::Float(float),
@@ -58,7 +79,7 @@ impl Filter {
         };
         match result {
             Number::Int(whole) => Some(whole.to_string()),
-            Number::Float(float) => float.is_finite().then(|| shown(float)),
+            Number::Float(float) => float.is_finite().then(|| precision.show(float)),
         }
     }
 }
@@ -85,17 +106,17 @@ pub(super) fn number(value: Value) -> String {
     }
 }
 
-/// Rounded to two decimals, halves away from zero; zero has no sign.
+/// With two decimals, rounded with halves away from zero, or cut; zero has no sign.
 ///
-/// What is rounded is the shortest decimal text of the double, which is what a person sees: 1.005 becomes 1.01, though
+/// What is rounded or cut is the shortest decimal text of the double, which is what a person sees: 1.005 becomes 1.01, though
 /// the double is a little less.
-fn rounded(float: f64) -> f64 {
+fn two_decimals(float: f64, is_rounded: bool) -> f64 {
     let text = float.abs().to_string();
     let two_decimals = match text.split_once('.') {
         Some((whole, fraction)) if fraction.len() > 2 => {
             let (kept, rest) = fraction.split_at(2);
             let hundredths: u64 = format!("{whole}{kept}").parse().expect("what has a fraction is less than 2^53");
-            let hundredths = hundredths + u64::from(rest.as_bytes()[0] >= b'5');
+            let hundredths = hundredths + u64::from(is_rounded && rest.as_bytes()[0] >= b'5');
             let text = format!("{}.{:02}", hundredths / 100, hundredths % 100);
             text.parse::<f64>().expect("digits").copysign(float)
         }
@@ -115,6 +136,7 @@ mod tests {
     use crate::model::point::Point;
     use crate::model::series::SeriesKey;
     use crate::model::time::{TimeRange, Timestamp};
+    use crate::server::profile::Profile;
 
     /// What every filter shows of one window with these values.
     fn shown(values: &[Value], profile: Profile) -> [Option<String>; 5] {
@@ -125,7 +147,7 @@ mod tests {
         db.write(&batch).expect("good points");
         let windows = db.windows(&series, TimeRange::ALL, Duration::from_secs(300)).expect("few");
         assert_eq!(windows.len(), 1);
-        Filter::ALL.map(|filter| filter.show(&windows[0], profile))
+        Filter::ALL.map(|filter| filter.show(&windows[0], Precision::of(&Rules::of(profile))))
     }
 
     fn expect(values: &[Value], profile: Profile, wanted: [&str; 5]) {
@@ -207,7 +229,14 @@ mod tests {
             (f64::MAX, "1.7976931348623157e+308"),
         ];
         for (float, text) in table {
-            assert_eq!(number(Value::Float(rounded(float))), text, "{float}");
+            assert_eq!(number(Value::Float(two_decimals(float, true))), text, "{float}");
+        }
+    }
+
+    #[test]
+    fn what_is_cut_goes_toward_zero() {
+        for (float, text) in [(1.009, "1.0"), (-1.999, "-1.99"), (0.29, "0.29"), (-0.001, "0.0"), (1e300, "1e+300")] {
+            assert_eq!(number(Value::Float(two_decimals(float, false))), text, "{float}");
         }
     }
 

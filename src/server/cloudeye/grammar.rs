@@ -1,9 +1,9 @@
-//! What names may look like on the wire (S2). Knows text and lengths only; which rules apply is the profile's choice.
+//! What names may look like on the wire (S2). Knows text and lengths only; which of it applies is up to the rules.
 
 use crate::model::limits::{
     DIMENSION_NAME_BYTES_MAX, DIMENSION_VALUE_BYTES_MAX, METRIC_BYTES_MAX, NAMESPACE_BYTES_MAX,
 };
-use crate::server::profile::Profile;
+use crate::server::rules::Rules;
 
 /// Shortest and longest namespace of the page, in characters.
 const NAMESPACE_CHARS: std::ops::RangeInclusive<usize> = 3..=32;
@@ -16,6 +16,9 @@ const DIMENSION_NAME_CHARS_MAX: usize = 32;
 
 /// Longest dimension value of the page, in characters.
 const DIMENSION_VALUE_CHARS_MAX: usize = 256;
+
+/// Longest name of an event, in characters.
+const EVENT_NAME_CHARS_MAX: usize = 64;
 
 /// Services whose metrics only the real service itself may write.
 const SYSTEM_SERVICES: [&str; 2] = ["SYS", "AGT"];
@@ -38,12 +41,18 @@ pub(super) enum Name {
 }
 
 impl Name {
-    /// Holds a name against the profile's rules. The error completes a sentence that begins with the field's name.
-    pub(super) fn check(self, text: &str, profile: Profile) -> Result<(), String> {
-        match profile {
-            Profile::Document | Profile::Current if self.follows_the_page(text) => Ok(()),
-            Profile::Document | Profile::Current => Err(self.rule().into()),
-            Profile::Lab => self.check_length(text),
+    /// Holds a name against the rules. The error completes a sentence that begins with the field's name.
+    pub(super) fn check(self, text: &str, rules: &Rules) -> Result<(), String> {
+        let is_formed = match self {
+            Self::Namespace => rules.is_namespace_formed,
+            Self::Metric => rules.is_metric_formed,
+            Self::Dimension => rules.is_dimension_formed,
+            Self::Value => rules.is_value_formed,
+        };
+        match is_formed {
+            true if self.follows_the_page(text) => Ok(()),
+            true => Err(self.rule().into()),
+            false => self.check_length(text),
         }
     }
 
@@ -91,14 +100,21 @@ impl Name {
 }
 
 /// Whether a namespace belongs to the service itself, so that nobody else may write to it.
-pub(super) fn is_system_namespace(namespace: &str, profile: Profile) -> bool {
+pub(super) fn is_system_namespace(namespace: &str, rules: &Rules) -> bool {
     let is_system =
         namespace == SYSTEM_NAMESPACE || SYSTEM_SERVICES.iter().any(|service| namespace.starts_with(service));
-    match profile {
-        Profile::Document => is_system,
-        Profile::Current => is_system || namespace.starts_with(SYSTEM_SERVICE_SINCE_2022),
-        Profile::Lab => false,
-    }
+    (rules.is_system_reserved && is_system)
+        || (rules.is_sre_reserved && namespace.starts_with(SYSTEM_SERVICE_SINCE_2022))
+}
+
+/// An event's source: empty, or written like a namespace.
+pub(super) fn is_event_source(text: &str) -> bool {
+    text.is_empty() || Name::Namespace.follows_the_page(text)
+}
+
+/// A letter, then letters, digits or `_`.
+pub(super) fn is_event_name(text: &str) -> bool {
+    text.len() <= EVENT_NAME_CHARS_MAX && is_word(text, is_letter)
 }
 
 fn is_letter(byte: u8) -> bool {
@@ -118,16 +134,17 @@ fn is_hyphenated_word(text: &str, is_first: impl Fn(u8) -> bool) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::server::profile::Profile;
 
     fn good(name: Name, texts: &[&str]) {
         for text in texts {
-            assert_eq!(name.check(text, Profile::Document), Ok(()), "{name:?} {text:?}");
+            assert_eq!(name.check(text, &Rules::of(Profile::Document)), Ok(()), "{name:?} {text:?}");
         }
     }
 
     fn bad(name: Name, texts: &[&str]) {
         for text in texts {
-            assert!(name.check(text, Profile::Document).is_err(), "{name:?} {text:?}");
+            assert!(name.check(text, &Rules::of(Profile::Document)).is_err(), "{name:?} {text:?}");
         }
     }
 
@@ -155,7 +172,7 @@ mod tests {
     #[test]
     fn system_namespaces_are_told_apart_by_exact_case() {
         let profiles = [Profile::Document, Profile::Current, Profile::Lab];
-        let whose = |namespace: &str| profiles.map(|profile| is_system_namespace(namespace, profile));
+        let whose = |namespace: &str| profiles.map(|profile| is_system_namespace(namespace, &Rules::of(profile)));
         assert!(
             ["SYS.ECS", "SYSTEM.A", "AGT.ECS", "SERVICE.BMS"]
                 .into_iter()
@@ -168,9 +185,10 @@ mod tests {
 
     #[test]
     fn the_lab_knows_lengths_only() {
-        assert_eq!(Name::Namespace.check("any thing / at all", Profile::Lab), Ok(()));
-        assert_eq!(Name::Namespace.check(&"x".repeat(NAMESPACE_BYTES_MAX), Profile::Lab), Ok(()));
-        assert!(Name::Namespace.check(&"x".repeat(NAMESPACE_BYTES_MAX + 1), Profile::Lab).is_err());
-        assert!(Name::Metric.check("", Profile::Lab).is_err());
+        let lab = Rules::of(Profile::Lab);
+        assert_eq!(Name::Namespace.check("any thing / at all", &lab), Ok(()));
+        assert_eq!(Name::Namespace.check(&"x".repeat(NAMESPACE_BYTES_MAX), &lab), Ok(()));
+        assert!(Name::Namespace.check(&"x".repeat(NAMESPACE_BYTES_MAX + 1), &lab).is_err());
+        assert!(Name::Metric.check("", &lab).is_err());
     }
 }

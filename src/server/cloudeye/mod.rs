@@ -2,16 +2,27 @@
 //! request to a database and back. Bodies arrive whole; time-outs and sizes are the business of `http`.
 
 mod answer;
+mod batch;
+mod datapoints;
 mod error;
+mod event_list;
+mod event_store;
+mod events;
 mod fields;
 mod filter;
 mod grammar;
 mod ingest;
 mod item;
+mod json;
 mod known;
+mod list;
+mod metric;
 mod number;
+mod parameters;
 mod plain;
 mod query;
+mod rest;
+mod units;
 
 use std::sync::Arc;
 
@@ -19,26 +30,34 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
-use axum::http::header::CONTENT_TYPE;
-use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::http::header::{CONTENT_TYPE, HOST};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{any, get};
+use axum::routing::{get, post};
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
 use self::answer::{Answer, AnswerRoom, BUILDING_KIB, BUILDING_WINDOWS_KIB};
+use self::batch::Batch;
 pub(super) use self::error::{Code, Refusal};
+pub(super) use self::event_store::{Events, KeptEvents};
 use self::known::KnownMetrics;
-use self::query::{ANSWER_POINTS_MAX, Question};
+use self::list::Listing;
+pub(super) use self::query::ANSWER_POINTS_MAX;
+use self::query::Question;
 use super::profile::Profile;
 use super::projects::{ProjectId, Projects};
+use super::rules::Rules;
 use crate::db::Db;
 use crate::env::clock::Clock;
-use crate::error::ErrorKind;
-use crate::model::batch::Receipt;
+use crate::model::batch::{Receipt, WriteBatch};
+use crate::model::time::Timestamp;
 
 /// Beside an answer that lacks something: how many pieces could not be read, or are no finite number.
 const INCOMPLETE: HeaderName = HeaderName::from_static("x-ebbtide-incomplete");
+
+/// What every body is.
+const JSON: [(HeaderName, HeaderValue); 1] = [(CONTENT_TYPE, HeaderValue::from_static("application/json"))];
 
 /// Most requests that use a database at a time, each on a thread of its own. So many writers share one sync; further
 /// requests are refused with 429 instead of waiting in memory.
@@ -48,29 +67,46 @@ pub(super) const REQUESTS_IN_FLIGHT_MAX: usize = 256;
 #[derive(Debug)]
 pub(super) struct CloudEye {
     projects: Arc<Projects>,
-    profile: Profile,
+    rules: Rules,
     clock: Arc<dyn Clock>,
     in_flight: Arc<Semaphore>,
     answer_room: AnswerRoom,
-    /// Read by the rules of the one profile.
+    /// Read by the same rules.
     known: KnownMetrics,
+    events: Arc<Events>,
+}
+
+/// The points of the body of an ingest request, by the rules of [`Profile::Lab`], which has no time window. An error names
+/// the item and the field.
+pub(super) fn read_points(body: &[u8]) -> Result<WriteBatch, String> {
+    let read = ingest::parse(body, &Rules::of(Profile::Lab), Timestamp::EPOCH, &KnownMetrics::default());
+    read.map_err(|refusal| refusal.to_string())
 }
 
 type Project = Result<Path<String>, PathRejection>;
 
 impl CloudEye {
-    pub(super) fn new(projects: Arc<Projects>, profile: Profile, clock: Arc<dyn Clock>) -> Self {
+    pub(super) fn new(projects: Arc<Projects>, rules: Rules, clock: Arc<dyn Clock>, events: Arc<Events>) -> Self {
         let in_flight = Arc::new(Semaphore::new(REQUESTS_IN_FLIGHT_MAX));
         let (answer_room, known) = (AnswerRoom::default(), KnownMetrics::default());
-        Self { projects, profile, clock, in_flight, answer_room, known }
+        Self { projects, rules, clock, in_flight, answer_room, known, events }
     }
 
     /// The addresses of this face.
     pub(super) fn routes(self) -> Router {
         Router::new()
+            .route("/", get(async |headers: HeaderMap| json_body(&rest::versions(host(&headers)))))
+            .route("/V1.0", get(async |headers: HeaderMap| json_body(&rest::version(host(&headers)))))
+            .route("/V1.0/", get(async |headers: HeaderMap| json_body(&rest::version(host(&headers)))))
             .route("/V1.0/{project_id}/metric-data", get(query).post(add_points))
-            .route("/V1.0//metric-data", any(async || no_such_project()))
-            .fallback(async || Refusal::new(Code::NotFound, "there is nothing at this address"))
+            .route("/V1.0/{project_id}/batch-query-metric-data", post(query_many))
+            .route("/V1.0/{project_id}/metrics", get(list))
+            .route("/V1.0/{project_id}/quotas", get(quotas))
+            .route("/V1.0/{project_id}/alarms", get(alarms))
+            .route("/V1.0/{project_id}/events", get(list_events).post(add_events))
+            .route("/V1.0/{project_id}/event/{event_name}", get(list_event_details))
+            .route("/V1.0/{project_id}/event-data", get(event_data))
+            .fallback(async |uri: Uri| rest::nowhere(uri.path()))
             .method_not_allowed_fallback(async || Refusal::method_not_allowed())
             .with_state(Arc::new(self))
     }
@@ -94,6 +130,39 @@ impl CloudEye {
         })
     }
 
+    /// The answer of a project's database, or of none if it has none, and how many pieces of it are missing.
+    fn answer(
+        &self,
+        project: &ProjectId,
+        building_kib: u32,
+        answer: impl FnOnce(Option<&Db>) -> Result<(Vec<u8>, usize), Refusal>,
+    ) -> Result<Response, Refusal> {
+        let db = self.projects.open_existing(project)?;
+        // Only now: opening may take long, and whoever waits for it should not hold room for an answer.
+        self.build(building_kib, || answer(db.as_deref()))
+    }
+
+    /// An answer, in the room that it takes until its client has it.
+    fn build(
+        &self,
+        building_kib: u32,
+        answer: impl FnOnce() -> Result<(Vec<u8>, usize), Refusal>,
+    ) -> Result<Response, Refusal> {
+        let room = Handle::current().block_on(self.answer_room.reserve(building_kib))?;
+        let (body, missing) = answer()?;
+        let mut response = (JSON, Answer::new(body, room).into_body()).into_response();
+        if missing > 0 {
+            // What is there is answered; how many pieces of it are not is said beside it.
+            response.headers_mut().insert(INCOMPLETE, HeaderValue::from(missing));
+        }
+        Ok(response)
+    }
+
+    fn check_length(&self, body: &[u8]) -> Result<(), Refusal> {
+        let most = usize::try_from(self.rules.body_bytes).unwrap_or(usize::MAX);
+        if body.len() > most { Err(Refusal::too_large(most)) } else { Ok(()) }
+    }
+
     fn receipt_headers(&self, receipt: &Receipt) -> [(HeaderName, HeaderValue); 7] {
         let durability = match receipt.durability {
             _ if self.projects.is_in_memory() => HeaderValue::from_static("memory"),
@@ -114,7 +183,8 @@ impl CloudEye {
 async fn add_points(State(eye): State<Arc<CloudEye>>, project: Project, body: Bytes) -> Result<Response, Refusal> {
     let project = project_id(project)?;
     eye.run(move |eye| {
-        let batch = ingest::parse(&body, eye.profile, eye.clock.now(), &eye.known)?;
+        eye.check_length(&body)?;
+        let batch = ingest::parse(&body, &eye.rules, eye.clock.now(), &eye.known)?;
         // Only now, so that a refused request makes no project.
         let receipt = eye.projects.open_or_create(&project)?.write(&batch)?;
         Ok((StatusCode::CREATED, eye.receipt_headers(&receipt)).into_response())
@@ -129,49 +199,107 @@ async fn query(
 ) -> Result<Response, Refusal> {
     let project = project_id(project)?;
     eye.run(move |eye| {
-        let question = Question::parse(&query.unwrap_or_default(), eye.profile)?;
-        let db = eye.projects.open_existing(&project)?;
-        // Only now: opening may take long, and whoever waits for it should not hold room for an answer.
-        let building = if question.period.is_some() { BUILDING_WINDOWS_KIB } else { BUILDING_KIB };
-        let room = Handle::current().block_on(eye.answer_room.reserve(building))?;
-        let (body, missing) = match db {
-            Some(db) => answer(&db, &question)?,
-            None => (question.answer_points(std::iter::empty())?, 0),
-        };
-        let body = Answer::new(body, room).into_body();
-        let mut response = ([(CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response();
-        if missing > 0 {
-            // What is there is answered; how many pieces of it are not is said beside it.
-            response.headers_mut().insert(INCOMPLETE, HeaderValue::from(missing));
-        }
-        Ok(response)
+        let question = Question::parse(&query.unwrap_or_default(), &eye.rules)?;
+        // Points go from the store to the text one by one.
+        let building = if question.asked.period.is_some() { BUILDING_WINDOWS_KIB } else { BUILDING_KIB };
+        eye.answer(&project, building, |db| question.answer(db))
     })
     .await
 }
 
-/// The body of an answer, and how many pieces of it are missing.
-fn answer(db: &Db, question: &Question) -> Result<(Vec<u8>, usize), Refusal> {
-    let Question { series, range, .. } = question;
-    let Some(period) = question.period else {
-        let mut points = db.points(series, *range)?;
-        return Ok((question.answer_points(&mut points)?, points.missing().len()));
-    };
-    // The engine moves the start back to that of a window.
-    let windows = db.windows_up_to(ANSWER_POINTS_MAX, series, *range, period).map_err(|error| match error.kind() {
-        ErrorKind::InvalidInput => Question::too_long(),
-        _ => error.into(),
-    })?;
-    let (body, left_out) = question.answer_windows(&windows)?;
-    Ok((body, windows.missing().len() + left_out))
+async fn query_many(State(eye): State<Arc<CloudEye>>, project: Project, body: Bytes) -> Result<Response, Refusal> {
+    let project = project_id(project)?;
+    eye.run(move |eye| {
+        eye.check_length(&body)?;
+        let batch = Batch::parse(&body, &eye.rules)?;
+        eye.answer(&project, BUILDING_WINDOWS_KIB, |db| batch.answer(db))
+    })
+    .await
+}
+
+async fn list(
+    State(eye): State<Arc<CloudEye>>,
+    project: Project,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Refusal> {
+    let project = project_id(project)?;
+    eye.run(move |eye| {
+        let listing = Listing::parse(&query.unwrap_or_default(), &eye.rules)?;
+        eye.answer(&project, BUILDING_KIB, |db| listing.answer(db))
+    })
+    .await
+}
+
+async fn quotas(State(eye): State<Arc<CloudEye>>, project: Project) -> Result<Response, Refusal> {
+    project_id(project)?;
+    Ok(json_body(&rest::quotas(&eye.rules)))
+}
+
+async fn alarms(
+    State(eye): State<Arc<CloudEye>>,
+    project: Project,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Refusal> {
+    project_id(project)?;
+    Ok(json_body(&rest::alarms(&query.unwrap_or_default(), &eye.rules)?))
+}
+
+async fn event_data(project: Project) -> Result<Response, Refusal> {
+    project_id(project)?;
+    Ok(json_body(&rest::event_data()))
+}
+
+async fn add_events(State(eye): State<Arc<CloudEye>>, project: Project, body: Bytes) -> Result<Response, Refusal> {
+    let project = project_id(project)?;
+    eye.run(move |eye| {
+        eye.check_length(&body)?;
+        let events = events::parse(&body, &eye.rules, eye.clock.now())?;
+        let ids = eye.build(BUILDING_KIB, || Ok((eye.events.put(&project, events)?, 0)))?;
+        Ok((StatusCode::CREATED, ids).into_response())
+    })
+    .await
+}
+
+async fn list_events(
+    State(eye): State<Arc<CloudEye>>,
+    project: Project,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Refusal> {
+    let project = project_id(project)?;
+    eye.run(move |eye| {
+        let listing = event_list::Listing::parse(&query.unwrap_or_default(), &eye.rules, eye.clock.now())?;
+        eye.build(BUILDING_KIB, || Ok((listing.answer(&project, &eye.events)?, 0)))
+    })
+    .await
+}
+
+async fn list_event_details(
+    State(eye): State<Arc<CloudEye>>,
+    path: Result<Path<(String, String)>, PathRejection>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Refusal> {
+    let Ok(Path((project, name))) = path else { return Err(rest::no_such_project()) };
+    let project = project_id(Ok(Path(project)))?;
+    eye.run(move |eye| {
+        let listing = event_list::Listing::parse(&query.unwrap_or_default(), &eye.rules, eye.clock.now())?;
+        let listing = listing.named(name);
+        eye.build(BUILDING_KIB, || Ok((listing.answer_details(&project, &eye.events)?, 0)))
+    })
+    .await
+}
+
+fn json_body(value: &serde_json::Value) -> Response {
+    (JSON, value.to_string()).into_response()
+}
+
+/// How the client calls this server.
+fn host(headers: &HeaderMap) -> &str {
+    headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default()
 }
 
 fn project_id(path: Project) -> Result<ProjectId, Refusal> {
     let id = path.ok().and_then(|Path(id)| ProjectId::new(&id));
-    id.ok_or_else(no_such_project)
-}
-
-fn no_such_project() -> Refusal {
-    Refusal::new(Code::Project, "the project id must be 1 to 64 letters, digits, - or _")
+    id.ok_or_else(rest::no_such_project)
 }
 
 #[cfg(test)]
@@ -183,14 +311,15 @@ mod tests {
     use super::*;
     use crate::env::clock::SystemClock;
     use crate::model::durability::Durability;
+    use crate::server::profile::Profile;
     use crate::server::projects::Home;
 
     fn eye(in_flight: usize) -> CloudEye {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
-        let projects =
-            Arc::new(Projects::new(Home::Memory, Durability::Sync, Profile::Document.late(), Arc::clone(&clock)));
+        let rules = Rules::of(Profile::Document);
+        let projects = Arc::new(Projects::new(Home::Memory, Durability::Sync, rules.late(), Arc::clone(&clock)));
         let in_flight = Arc::new(Semaphore::new(in_flight));
-        CloudEye { in_flight, ..CloudEye::new(projects, Profile::Document, clock) }
+        CloudEye { in_flight, ..CloudEye::new(projects, rules, clock, Arc::default()) }
     }
 
     fn runtime() -> tokio::runtime::Runtime {

@@ -180,6 +180,7 @@ mod tests {
     use crate::server::cloudeye::ingest::parse_by_the_book;
     use crate::server::cloudeye::known::KnownMetrics;
     use crate::server::profile::Profile;
+    use crate::server::rules::Rules;
 
     const NOW: Timestamp = Timestamp::from_millis(1_795_281_677_579);
 
@@ -195,12 +196,14 @@ mod tests {
     }
 
     fn plain(body: &[u8], known: &KnownMetrics) -> Option<Told> {
-        parse(body, &mut Reader::new(Profile::Document, NOW, known)).map(|batch| told(&batch))
+        let rules = Rules::of(Profile::Document);
+        parse(body, &mut Reader::new(&rules, NOW, known)).map(|batch| told(&batch))
     }
 
     fn by_the_book(body: &[u8]) -> Option<Told> {
         let known = KnownMetrics::default();
-        let batch = parse_by_the_book(body, &mut Reader::new(Profile::Document, NOW, &known));
+        let rules = Rules::of(Profile::Document);
+        let batch = parse_by_the_book(body, &mut Reader::new(&rules, NOW, &known));
         batch.ok().map(|batch| told(&batch))
     }
 

@@ -73,7 +73,7 @@ fn nesting_ends_at_32_levels() {
     server.post(&points_path("p"), format!("[{}]", item(&[("value", &nested(32))]))).assert_stored();
     for levels in [33, 200_000] {
         let body = format!("[{}]", item(&[("value", &nested(levels))]));
-        server.post(&points_path("p"), body).assert_refused(400, "ces.0014", "item 0: is nested deeper");
+        server.post(&points_path("p"), body).assert_refused(400, "ces.0014", "item 0: the item is nested deeper");
     }
 }
 

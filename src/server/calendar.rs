@@ -1,0 +1,72 @@
+//! Moments in the two written forms that clients of the API use, in UTC. Pure.
+
+use crate::model::time::Timestamp;
+
+/// Days from the first of March of year 0 to 1970-01-01.
+const DAYS_TO_1970: i64 = 719_468;
+
+/// The moment that `yyyyMMddTHHmmssZ` names.
+pub(super) fn read_compact(text: &str) -> Option<Timestamp> {
+    let bytes = text.as_bytes();
+    let is_digit = |place: usize| bytes[place].is_ascii_digit();
+    if bytes.len() != 16 || bytes[8] != b'T' || bytes[15] != b'Z' || !(0..8).chain(9..15).all(is_digit) {
+        return None;
+    }
+    let number = |from: usize, to: usize| text.get(from..to)?.parse::<i64>().ok();
+    let (year, month, day) = (number(0, 4)?, number(4, 6)?, number(6, 8)?);
+    let (hour, minute, second) = (number(9, 11)?, number(11, 13)?, number(13, 15)?);
+    if !(1..=12).contains(&month) || !(1..=31).contains(&day) || hour > 23 || minute > 59 || second > 60 {
+        return None;
+    }
+    // Years begin in March here: a leap day is then the last day of its year.
+    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let leaps = year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400);
+    let days = 365 * year + leaps + (153 * month + 2) / 5 + day - 1 - DAYS_TO_1970;
+    Some(Timestamp::from_secs(days * 86_400 + hour * 3_600 + minute * 60 + second))
+}
+
+/// Such as `2026-01-01T00:00:00.000000Z`.
+pub(super) fn show(time: Timestamp) -> String {
+    let (millis, secs) = (time.as_millis().rem_euclid(1_000), time.as_millis().div_euclid(1_000));
+    let (second, days) = (secs.rem_euclid(86_400), secs.div_euclid(86_400) + DAYS_TO_1970);
+    // Eras of 400 years; Hinnant, "chrono-Compatible Low-Level Date Algorithms", civil_from_days.
+    let (era, day) = (days.div_euclid(146_097), days.rem_euclid(146_097));
+    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let day = day - (153 * month + 2) / 5 + 1;
+    let (month, carry) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
+    let year = year + era * 400 + carry;
+    let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}000Z")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_are_those_of_the_calendar() {
+        for (text, secs, shown) in [
+            ("19700101T000000Z", 0, "1970-01-01T00:00:00.000000Z"),
+            ("20260101T000000Z", 1_767_225_600, "2026-01-01T00:00:00.000000Z"),
+            ("20240229T235959Z", 1_709_251_199, "2024-02-29T23:59:59.000000Z"),
+            ("20240301T000000Z", 1_709_251_200, "2024-03-01T00:00:00.000000Z"),
+            ("20000301T000000Z", 951_868_800, "2000-03-01T00:00:00.000000Z"),
+            ("19691231T235959Z", -1, "1969-12-31T23:59:59.000000Z"),
+        ] {
+            assert_eq!(read_compact(text), Some(Timestamp::from_secs(secs)), "{text}");
+            assert_eq!(show(Timestamp::from_secs(secs)), shown);
+        }
+        assert_eq!(show(Timestamp::from_millis(7)), "1970-01-01T00:00:00.007000Z");
+    }
+
+    #[test]
+    fn what_is_no_moment_is_none() {
+        for text in
+            ["", "20261301T000000Z", "20260101T240000Z", "2026-01-01T00:00", "+0260101T000000Z", "2026\u{e9}101T00000Z"]
+        {
+            assert_eq!(read_compact(text), None, "{text}");
+        }
+    }
+}

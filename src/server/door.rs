@@ -1,0 +1,190 @@
+//! The way of every request, in this order: its id, the journal, fault rules, authentication, unpacking, the face that
+//! it is for; and back again. The one place that puts these together; it knows nothing of what a face answers.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::http::header::CONTENT_ENCODING;
+use axum::http::{HeaderName, HeaderValue, Request, StatusCode, request};
+use axum::response::{IntoResponse as _, Response};
+use tower::ServiceExt as _;
+
+use crate::env::clock::Clock as _;
+use crate::server::auth::{Denied, Guard};
+use crate::server::cloudeye::{Code, Refusal};
+use crate::server::face::{Face, project_of};
+use crate::server::faults::Outcome;
+use crate::server::gzip::{self, Unpacked};
+use crate::server::http::BODY_BYTES_MAX;
+use crate::server::journal::Entry;
+use crate::server::operation::{self, Operation};
+use crate::server::site::Site;
+
+/// Which request an answer is for. A client's own id is taken over.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Longest id of a client, in characters.
+const REQUEST_ID_CHARS_MAX: usize = 64;
+
+/// What is behind one address.
+#[derive(Clone, Debug)]
+pub(super) struct Door {
+    site: Arc<Site>,
+    guard: Guard,
+    /// None where only the admin's requests are answered.
+    faces: Option<Router>,
+    /// None where those are not.
+    admin: Option<Router>,
+    logs_access: bool,
+}
+
+/// A request on its way.
+#[derive(Debug)]
+pub(super) struct Visit {
+    id: HeaderValue,
+    operation: &'static Operation,
+    method: String,
+    path: String,
+    start: Duration,
+    is_packing: bool,
+    entry: Option<Entry>,
+}
+
+/// The connection is to end without an answer.
+#[derive(Debug)]
+pub(super) struct HangUp;
+
+impl Door {
+    pub(super) fn new(site: Arc<Site>, guard: Guard, logs_access: bool) -> Self {
+        Self { site, guard, faces: None, admin: None, logs_access }
+    }
+
+    /// The same, answering what is for the API.
+    pub(super) fn with_faces(self, faces: Router) -> Self {
+        Self { faces: Some(faces), ..self }
+    }
+
+    /// The same, answering what is for the admin.
+    pub(super) fn with_admin(self, admin: Router) -> Self {
+        Self { admin: Some(admin), ..self }
+    }
+
+    /// A request has begun: its headers are there.
+    pub(super) fn enter(&self, head: &request::Parts) -> Visit {
+        let given = head.headers.get(REQUEST_ID).filter(|id| is_id(id));
+        let new_id = || HeaderValue::try_from(self.site.ids.next()).expect("digits are good in a header");
+        Visit {
+            id: given.cloned().unwrap_or_else(new_id),
+            operation: operation::find(&head.method, head.uri.path()),
+            method: head.method.to_string(),
+            path: head.uri.path().to_owned(),
+            start: self.site.stopwatch.monotonic(),
+            is_packing: gzip::is_welcome(&head.headers),
+            entry: None,
+        }
+    }
+
+    /// Has a request answered, whose body is whole.
+    pub(super) async fn serve(&self, visit: &mut Visit, head: request::Parts, body: Bytes) -> Result<Response, HangUp> {
+        let face = Face::of(head.uri.path());
+        let router = match (face, &self.admin, &self.faces) {
+            (Face::Admin, Some(admin), _) => return Ok(answer(admin, head, body).await),
+            (Face::CloudEye | Face::Identity, _, Some(faces)) => faces,
+            _ => return Ok(face.refuse(StatusCode::NOT_FOUND, "ces.0016", "there is nothing at this address")),
+        };
+        let id = visit.id.to_str().unwrap_or_default();
+        let now = self.site.clock.now();
+        visit.entry = self.site.journal.note(now, id, visit.operation.name, &head, &body);
+        if let Some((delay, outcome)) = self.site.faults.pick(visit.operation.name, project_of(&visit.path)) {
+            tokio::time::sleep(delay).await;
+            match (&outcome, outcome.refusal()) {
+                (Outcome::Drop, _) => return Err(HangUp),
+                (_, Some((status, code, message))) => return Ok(face.refuse(status, code, message)),
+                (_, None) => {}
+            }
+        }
+        // Now is read anew: a delay may have been long.
+        let visitor = match self.guard.admit(&head, &body, &self.site.issued, self.site.clock.now()) {
+            Ok(visitor) => visitor,
+            Err(why) => return Ok(deny(face, why)),
+        };
+        let body = match gzip::unpack(&head.headers, body) {
+            Ok(body) => body,
+            Err(why) => return Ok(refuse_packed(face, why)),
+        };
+        let mut head = head;
+        head.headers.remove(CONTENT_ENCODING);
+        head.extensions.insert(visitor);
+        Ok(answer(router, head, body).await)
+    }
+
+    /// The answer is on its way to its client.
+    pub(super) async fn leave(&self, visit: Visit, response: Response) -> Response {
+        let mut response = if visit.is_packing { gzip::pack(response).await } else { response };
+        let status = response.status().as_u16();
+        let took = self.site.stopwatch.monotonic().saturating_sub(visit.start);
+        if Face::of(&visit.path) != Face::Admin {
+            self.site.tally.answered(visit.operation.name, status, took);
+        }
+        if let Some(entry) = visit.entry {
+            self.site.journal.answered(entry, status);
+        }
+        self.log(&visit, status, took);
+        response.headers_mut().insert(REQUEST_ID, visit.id);
+        response
+    }
+
+    /// The connection ends without an answer.
+    pub(super) fn hang_up(&self, visit: &Visit) {
+        self.site.tally.dropped();
+        let took = self.site.stopwatch.monotonic().saturating_sub(visit.start);
+        self.log(visit, 0, took);
+    }
+
+    fn log(&self, visit: &Visit, status: u16, took: Duration) {
+        if self.logs_access {
+            let id = visit.id.to_str().unwrap_or_default();
+            let Visit { method, path, operation, .. } = visit;
+            let (operation, micros) = (operation.name, took.as_micros());
+            // A status of 0 stands for a connection that was dropped.
+            tracing::info!(target: "ebbtide::access", id, method, path, operation, status, micros);
+        }
+    }
+}
+
+async fn answer(router: &Router, head: request::Parts, body: Bytes) -> Response {
+    let Ok(response) = router.clone().oneshot(Request::from_parts(head, Body::from(body))).await;
+    response
+}
+
+fn deny(face: Face, why: Denied) -> Response {
+    let (status, code, why) = match why {
+        Denied::Unknown(why) => (StatusCode::UNAUTHORIZED, Code::Unauthenticated, why),
+        Denied::Forbidden(why) => (StatusCode::FORBIDDEN, Code::Forbidden, why),
+    };
+    match face {
+        Face::CloudEye => Refusal::new(code, why).into_response(),
+        Face::Identity | Face::Admin => face.refuse(status, "", &why),
+    }
+}
+
+fn refuse_packed(face: Face, why: Unpacked) -> Response {
+    match why {
+        Unpacked::Unknown => {
+            let why = "the only content-encoding that is known is gzip";
+            face.refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, "ces.0011", why)
+        }
+        Unpacked::Broken => face.refuse(StatusCode::BAD_REQUEST, "ces.0011", "the request body is not whole gzip"),
+        Unpacked::TooLarge => {
+            let why = format!("the request body is larger than {BODY_BYTES_MAX} bytes");
+            face.refuse(StatusCode::PAYLOAD_TOO_LARGE, "ces.0014", &why)
+        }
+    }
+}
+
+fn is_id(id: &HeaderValue) -> bool {
+    let is_good = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.".contains(byte);
+    (1..=REQUEST_ID_CHARS_MAX).contains(&id.len()) && id.as_bytes().iter().all(is_good)
+}

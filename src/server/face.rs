@@ -1,0 +1,91 @@
+//! The faces that one address shows, told by how a path begins, and the shape of each one's refusals. What a request
+//! means is the business of the faces themselves.
+
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+
+/// After how many seconds a client may try again what it was told to try later.
+const RETRY_SECS: u16 = 1;
+
+/// One of the APIs of a server.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Face {
+    CloudEye,
+    /// Log-in and catalogue.
+    Identity,
+    /// What is for whoever runs the server.
+    Admin,
+}
+
+/// How the paths of each face begin; what begins otherwise belongs to the first face.
+const PREFIXES: [(&str, Face); 3] = [("/v3", Face::Identity), ("/_ebbtide", Face::Admin), ("/metrics", Face::Admin)];
+
+/// Segments behind which a path names its project.
+const VERSIONS_OF_PROJECTS: [&str; 2] = ["V1.0", "v2"];
+
+impl Face {
+    pub(super) fn of(path: &str) -> Self {
+        let begins =
+            |prefix: &str| path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        PREFIXES.iter().find(|(prefix, _)| begins(prefix)).map_or(Self::CloudEye, |(_, face)| *face)
+    }
+
+    /// A refusal in the shape that clients of this face read.
+    pub(super) fn refuse(self, status: StatusCode, code: &str, why: &str) -> Response {
+        let number = status.as_u16();
+        let body = match self {
+            Self::CloudEye => {
+                json!({ "http_code": number, "message": { "code": code, "details": why, "message": why } })
+            }
+            Self::Identity => {
+                let title = status.canonical_reason().unwrap_or_default();
+                json!({ "error": { "code": number, "message": why, "title": title } })
+            }
+            Self::Admin => json!({ "error": { "code": code, "message": why } }),
+        };
+        let mut response = json_answer(status, &body);
+        if matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(RETRY_SECS));
+        }
+        response
+    }
+}
+
+/// The project that a path names, decoded by nobody: an id is letters, digits, `_` and `-`.
+pub(super) fn project_of(path: &str) -> Option<&str> {
+    let (version, rest) = path.strip_prefix('/')?.split_once('/')?;
+    let project = rest.split('/').next()?;
+    (VERSIONS_OF_PROJECTS.contains(&version) && !project.is_empty()).then_some(project)
+}
+
+/// An answer of JSON.
+pub(super) fn json_answer(status: StatusCode, body: &serde_json::Value) -> Response {
+    (status, [(CONTENT_TYPE, HeaderValue::from_static("application/json"))], body.to_string()).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_has_one_face_and_at_most_one_project() {
+        let table = [
+            ("/", Face::CloudEye, None),
+            ("/V1.0", Face::CloudEye, None),
+            ("/V1.0/p/metric-data", Face::CloudEye, Some("p")),
+            ("/V1.0//metric-data", Face::CloudEye, None),
+            ("/v2/p/backuppolicy", Face::CloudEye, Some("p")),
+            ("/v3", Face::Identity, None),
+            ("/v3/projects", Face::Identity, None),
+            ("/v31/projects", Face::CloudEye, None),
+            ("/_ebbtide/clock", Face::Admin, None),
+            ("/_ebbtidex", Face::CloudEye, None),
+            ("/metrics", Face::Admin, None),
+        ];
+        for (path, face, project) in table {
+            assert_eq!((Face::of(path), project_of(path)), (face, project), "{path}");
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! What is done to all projects at once: letting time pass, emptying, copying and putting back. Projects on disk are
+//! looked at and kept up, but neither emptied nor put back: their directory belongs to its owner.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::env::memory::MemoryDisk;
+use crate::error::{Error, ErrorKind, Result};
+use crate::server::clock::SettableClock;
+use crate::server::projects::{Lease, ProjectId, Projects, close};
+
+/// Farthest that time is moved by one call: each half hour of it is worked through.
+const ADVANCE_MAX: Duration = Duration::from_secs(366 * 86_400);
+
+/// How far time goes before what has fallen due is done: heads wait half of the hour within which expired bytes leave,
+/// and a step of an hour or less is no jump to the engine's clock guard.
+const STEP: Duration = Duration::from_secs(1_800);
+
+/// The files of all projects in memory at one moment each.
+#[derive(Debug, Default)]
+pub(in crate::server) struct Image(BTreeMap<ProjectId, MemoryDisk>);
+
+impl Image {
+    pub(in crate::server) fn bytes(&self) -> usize {
+        self.0.values().map(MemoryDisk::bytes).sum()
+    }
+
+    pub(in crate::server) fn projects(&self) -> impl Iterator<Item = &ProjectId> {
+        self.0.keys()
+    }
+}
+
+impl Projects {
+    /// The databases that are open, in order of their projects.
+    pub(in crate::server) fn all_open(&self) -> Vec<(ProjectId, Lease)> {
+        let slots: BTreeMap<_, _> =
+            self.slots.lock().iter().map(|(project, slot)| (project.clone(), Arc::clone(slot))).collect();
+        let lease = |(project, slot): (ProjectId, Arc<_>)| Some((project, Lease::of(slot)?));
+        slots.into_iter().filter_map(lease).collect()
+    }
+
+    /// Moves time forward and, on the way and in its order, does everything that falls due in open databases.
+    ///
+    /// # Errors
+    /// `InvalidInput` for more than [`ADVANCE_MAX`] or past the last time of all; what maintaining a database gives.
+    pub(in crate::server) fn pass(&self, clock: &SettableClock, by: Duration) -> Result<()> {
+        if by > ADVANCE_MAX {
+            return Err(Error::invalid(format!("the clock is moved by at most {ADVANCE_MAX:?} at a time")));
+        }
+        // All of it can be done, or nothing is.
+        clock.check(by)?;
+        let mut rest = by;
+        while !rest.is_zero() {
+            let step = rest.min(STEP);
+            clock.advance(step)?;
+            self.maintain()?;
+            rest -= step;
+        }
+        Ok(())
+    }
+
+    /// Believes in the clock, and does what is due in every open database.
+    pub(in crate::server) fn maintain(&self) -> Result<()> {
+        self.all_open().into_iter().try_for_each(|(_, db)| {
+            db.confirm_clock();
+            db.maintain()
+        })
+    }
+
+    /// Forgets everything. Requests that still use a database are answered with `Closed`.
+    ///
+    /// # Errors
+    /// `Unsupported` on disk.
+    pub(in crate::server) fn clear(&self) -> Result<()> {
+        self.check_in_memory()?;
+        let slots: Vec<_> = self.slots.lock().drain().collect();
+        for (project, slot) in slots {
+            // What cannot be closed in order is gone all the same.
+            let _logged = close(&project, &mut slot.db.lock());
+        }
+        Ok(())
+    }
+
+    /// Copies everything that is stored.
+    ///
+    /// # Errors
+    /// `Unsupported` on disk.
+    pub(in crate::server) fn image(&self) -> Result<Image> {
+        self.check_in_memory()?;
+        let slots: Vec<_> =
+            self.slots.lock().iter().map(|(project, slot)| (project.clone(), Arc::clone(slot))).collect();
+        let copy = |(project, slot): (ProjectId, Arc<super::Slot>)| {
+            let place = slot.db.lock();
+            Some((project, place.as_ref()?.files.as_ref()?.copy()))
+        };
+        Ok(Image(slots.into_iter().filter_map(copy).collect()))
+    }
+
+    /// Puts what was copied in place of everything that is stored. The clock must stand where it stood then, or later.
+    ///
+    /// # Errors
+    /// `Unsupported` on disk; what opening gives.
+    pub(in crate::server) fn put_back(&self, image: &Image) -> Result<()> {
+        self.clear()?;
+        for (project, files) in &image.0 {
+            let slot = self.slot(project)?;
+            let opened = self.create(project, Some(Arc::new(files.copy())))?;
+            opened.db.confirm_clock();
+            *slot.db.lock() = Some(opened);
+        }
+        Ok(())
+    }
+
+    fn check_in_memory(&self) -> Result<()> {
+        if self.is_in_memory() {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::Unsupported,
+            "this server keeps its data in a directory: only one in memory does this",
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::env::clock::{Clock, SystemClock};
+    use crate::model::durability::Durability;
+    use crate::model::point::Point;
+    use crate::model::rollup::Late;
+    use crate::model::series::SeriesKey;
+    use crate::model::time::{TimeRange, Ttl};
+    use crate::server::projects::Home;
+
+    fn projects(home: Home) -> (Arc<SettableClock>, Projects) {
+        let clock = Arc::new(SettableClock::over(Arc::new(SystemClock::default())));
+        (clock.clone(), Projects::new(home, Durability::Sync, Late::Correct, clock))
+    }
+
+    fn key() -> SeriesKey {
+        SeriesKey::new("A.B", "m", [("host", "a")]).expect("a good name")
+    }
+
+    fn counts(projects: &Projects, id: &ProjectId) -> (usize, usize) {
+        let Some(db) = projects.open_existing(id).expect("opens") else { return (0, 0) };
+        let points = db.points(&key(), TimeRange::ALL).expect("readable").count();
+        (points, db.windows(&key(), TimeRange::ALL, Duration::from_secs(300)).expect("readable").len())
+    }
+
+    #[test]
+    fn time_that_passes_destroys_points_and_leaves_windows() {
+        // Goal: advancing does what falls due, on the disk too. Method: a day beyond a point's end.
+        let (clock, projects) = projects(Home::Memory);
+        let id = ProjectId::new("p").expect("a good id");
+        let db = projects.open_or_create(&id).expect("opens");
+        db.insert(&key(), Point::new(clock.now(), 7).with_ttl(Ttl::from_secs(3_600))).expect("stored");
+        projects.pass(&clock, Duration::from_secs(86_400)).expect("time passes");
+        assert_eq!(counts(&projects, &id), (0, 1));
+        assert_eq!((db.stats().points, db.stats().recent_points), (0, 0), "its bytes have gone");
+        assert!(!db.stats().deletion_suspended);
+        assert!(projects.pass(&clock, ADVANCE_MAX + Duration::from_secs(1)).is_err());
+    }
+
+    #[test]
+    fn an_image_is_put_back_exactly_whatever_came_since() {
+        let (clock, projects) = projects(Home::Memory);
+        let id = ProjectId::new("p").expect("a good id");
+        let now = clock.now();
+        let insert = |at| {
+            let db = projects.open_or_create(&id).expect("opens");
+            db.insert(&key(), Point::new(at, 7).with_ttl(Ttl::from_secs(60))).expect("stored");
+        };
+        insert(now);
+        let (image, wall) = (projects.image().expect("in memory"), clock.wall());
+        assert!(image.bytes() > 0 && image.projects().eq([&id]));
+        insert(now + Duration::from_secs(1));
+        projects.pass(&clock, Duration::from_secs(3_600)).expect("time passes");
+        assert_eq!(counts(&projects, &id).0, 0);
+        for _ in 0..2 {
+            projects.clear().expect("in memory");
+            assert_eq!(counts(&projects, &id), (0, 0));
+            clock.restore(wall);
+            projects.put_back(&image).expect("opens");
+            assert_eq!(counts(&projects, &id), (1, 1));
+        }
+    }
+
+    #[test]
+    fn what_is_on_disk_is_not_emptied() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (_clock, projects) = projects(Home::Disk(dir.path().to_owned()));
+        for outcome in [projects.clear(), projects.image().map(drop), projects.put_back(&Image::default())] {
+            assert_eq!(outcome.expect_err("refused").kind(), ErrorKind::Unsupported);
+        }
+    }
+}

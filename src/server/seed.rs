@@ -1,0 +1,38 @@
+//! Points that a server starts with, from files. A file that cannot be read whole refuses the start: a test should not
+//! begin with half of what it needs.
+
+use std::path::{Path, PathBuf};
+
+use super::cloudeye;
+use super::projects::{ProjectId, Projects};
+use crate::env::disk::Disk as _;
+use crate::env::real::RealDisk;
+use crate::error::{Error, ErrorKind, Result};
+
+/// Longest file of points that a server starts with, in bytes. As a batch of the engine it has at most
+/// [`BATCH_POINTS_MAX`](crate::limits::BATCH_POINTS_MAX) points.
+pub const SEED_BYTES_MAX: u64 = 64 << 20;
+
+/// Most files.
+const FILES_MAX: usize = 16;
+
+/// Stores the points of all files, each in its project.
+pub(super) fn load(files: &[(PathBuf, String)], projects: &Projects) -> Result<()> {
+    if files.len() > FILES_MAX {
+        return Err(Error::invalid(format!("a server starts with the points of at most {FILES_MAX} files")));
+    }
+    files.iter().try_for_each(|(file, project)| {
+        load_one(file, project, projects)
+            .map_err(|error| Error::new(error.kind(), format!("{}: {error}", file.display())))
+    })
+}
+
+fn load_one(file: &Path, project: &str, projects: &Projects) -> Result<()> {
+    let project =
+        ProjectId::new(project).ok_or_else(|| Error::invalid("a project id is 1 to 64 letters, digits, - or _"))?;
+    let body = RealDisk.read(file, SEED_BYTES_MAX).map_err(|error| Error::io("cannot be read", error))?;
+    let batch = cloudeye::read_points(&body).map_err(|why| Error::new(ErrorKind::InvalidInput, why))?;
+    let receipt = projects.open_or_create(&project)?.write(&batch)?;
+    tracing::info!(%project, file = %file.display(), points = receipt.stored, "seed data loaded");
+    Ok(())
+}

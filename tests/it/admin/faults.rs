@@ -1,0 +1,119 @@
+//! Fault rules, and the journal of what came.
+
+use std::time::Duration;
+
+use ebbtide::server::Fault;
+use ebbtide::{Clock as _, SystemClock};
+
+use super::{assert_refused, mock, store};
+use crate::harness::points_path;
+
+#[test]
+fn a_rule_fails_what_it_names_as_often_as_it_says() {
+    let (server, client) = mock();
+    let now = server.now().as_millis();
+    let rule = r#"{"operation":"add_metric_data","count":2,"status":503}"#;
+    let reply = client.post("/_ebbtide/faults", rule);
+    assert_eq!((reply.status, &reply.json()["id"]), (201, &0.into()));
+    for _ in 0..2 {
+        let reply = store(client, "p", now, 60, 1);
+        reply.assert_refused(503, "ces.0019", "a fault rule");
+        assert_eq!(reply.header("retry-after"), Some("1"));
+    }
+    store(client, "p", now, 60, 1).assert_stored();
+    let listed = client.get("/_ebbtide/faults").json();
+    assert_eq!((&listed["faults"][0]["fired"], &listed["faults"][0]["status"]), (&2.into(), &503.into()));
+    assert_eq!(client.request("DELETE", "/_ebbtide/faults/0", b"").status, 200);
+    assert_refused(&client.request("DELETE", "/_ebbtide/faults/0", b""), 404, "not_found", "no such rule");
+}
+
+#[test]
+fn every_status_of_the_page_can_be_had_with_its_code() {
+    let (server, client) = mock();
+    for (status, code) in [
+        (400, "ces.0014"),
+        (401, "ces.0015"),
+        (403, "ces.0017"),
+        (404, "ces.0016"),
+        (405, "ces.0016"),
+        (408, "ces.0011"),
+        (413, "ces.0014"),
+        (429, "ces.0020"),
+        (500, "ces.0007"),
+        (502, "ces.0007"),
+        (503, "ces.0019"),
+    ] {
+        server.add_fault(Fault::status(status).times(1)).expect("good");
+        client.get(&points_path("p")).assert_refused(status, code, "a fault rule");
+    }
+    server.add_fault(Fault::status(500).code("ces.0012", "the queue is gone").project("p")).expect("good");
+    client.get(&points_path("p")).assert_refused(500, "ces.0012", "the queue is gone");
+    assert_eq!(client.get(&points_path("q")).status, 400, "another project is asked as ever");
+    server.clear_faults();
+    let identity = Fault::status(503).operation("create_token");
+    server.add_fault(identity).expect("good");
+    let reply = client.post("/v3/auth/tokens", "{}");
+    assert_eq!((reply.status, &reply.json()["error"]["code"]), (503, &503.into()), "in the shape of its face");
+}
+
+#[test]
+fn a_rule_can_hold_up_and_hang_up() {
+    let (server, client) = mock();
+    let clock = SystemClock::default();
+    server.add_fault(Fault::slow(Duration::from_millis(200)).times(1)).expect("good");
+    store(client, "p", server.now().as_millis(), 60, 1).assert_stored();
+    assert!(clock.monotonic() >= Duration::from_millis(200));
+    client.post("/_ebbtide/faults", r#"{"drop_connection":true,"probability":1,"seed":1}"#);
+    let mut connection = client.begin("GET", &points_path("p"), &[], b"");
+    assert!(connection.is_closed_by_server());
+    let last = server.received_requests().pop().expect("it was noted");
+    assert_eq!((last.operation, last.status), ("query_metric_data", None));
+    assert_eq!(client.get("/_ebbtide/health").status, 200, "the admin's own calls never fail");
+}
+
+#[test]
+fn rules_that_mean_nothing_are_refused() {
+    let (_server, client) = mock();
+    for rule in [
+        "",
+        "[]",
+        "{}",
+        r#"{"status":200}"#,
+        r#"{"status":503,"drop_connection":true}"#,
+        r#"{"code":"ces.0001","delay_ms":1}"#,
+        r#"{"status":503,"probability":2}"#,
+        r#"{"status":503,"operation":"nothing"}"#,
+        r#"{"delay_ms":60001}"#,
+        r#"{"status":503,"unknown":1}"#,
+    ] {
+        assert_refused(&client.post("/_ebbtide/faults", rule), 400, "invalid", "");
+    }
+    for _ in 0..100 {
+        assert_eq!(client.post("/_ebbtide/faults", r#"{"status":503,"count":0}"#).status, 201);
+    }
+    assert_refused(&client.post("/_ebbtide/faults", r#"{"status":503}"#), 400, "invalid", "the most");
+    assert_eq!(client.request("DELETE", "/_ebbtide/faults", b"").status, 200);
+    assert_eq!(client.get("/_ebbtide/faults").json()["faults"], serde_json::json!([]));
+}
+
+#[test]
+fn the_journal_tells_what_came_and_how_it_was_answered() {
+    let (server, client) = mock();
+    let headers = [("x-auth-token", "any"), ("x-request-id", "mine-1")];
+    let reply = client.send("POST", &format!("{}?a=b", points_path("p")), &headers, b"[\xff]");
+    assert_eq!((reply.status, reply.header("x-request-id")), (400, Some("mine-1")));
+    client.get("/nowhere");
+    let journal = client.get("/_ebbtide/requests").json();
+    let (first, second) = (&journal["requests"][0], &journal["requests"][1]);
+    assert_eq!((&first["method"], &first["status"], &first["query"]), (&"POST".into(), &400.into(), &"a=b".into()));
+    assert_eq!((&first["operation"], &first["request_id"]), (&"add_metric_data".into(), &"mine-1".into()));
+    assert_eq!(first["headers"]["x-auth-token"], serde_json::json!(["any"]));
+    assert_eq!((&first["body_hex"], &first["body_bytes"]), (&"5bff5d".into(), &3.into()));
+    assert_eq!(
+        (&second["operation"], &second["status"], &second["body"]),
+        (&"unknown".into(), &404.into(), &"".into())
+    );
+    assert_eq!(journal["requests"].as_array().map(Vec::len), Some(2), "the admin's own calls are not among them");
+    assert_eq!(client.request("DELETE", "/_ebbtide/requests", b"").status, 200);
+    assert!(server.received_requests().is_empty());
+}
