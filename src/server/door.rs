@@ -92,7 +92,9 @@ impl Door {
         let router = match (face, &self.admin, &self.faces) {
             (Face::Admin, Some(admin), _) => return Ok(answer(admin, head, body).await),
             (Face::CloudEye | Face::Identity, _, Some(faces)) => faces,
-            _ => return Ok(face.refuse(StatusCode::NOT_FOUND, "ces.0016", "there is nothing at this address")),
+            // A door that is not there looks like any other address where nothing is.
+            (Face::Admin, None, Some(_)) => return Ok(nothing(Face::CloudEye, "ces.0016")),
+            (_, _, None) => return Ok(nothing(Face::Admin, "not_found")),
         };
         let id = visit.id.to_str().unwrap_or_default();
         let now = self.site.clock.now();
@@ -157,6 +159,10 @@ impl Door {
 async fn answer(router: &Router, head: request::Parts, body: Bytes) -> Response {
     let Ok(response) = router.clone().oneshot(Request::from_parts(head, Body::from(body))).await;
     response
+}
+
+fn nothing(face: Face, code: &str) -> Response {
+    face.refuse(StatusCode::NOT_FOUND, code, "there is nothing at this address")
 }
 
 fn deny(face: Face, why: Denied) -> Response {

@@ -103,8 +103,9 @@ impl Site {
             Some(by) => self.projects.pass(&self.clock, Duration::from_millis(by)),
             None => Err(Error::invalid(format!("the clock stands at {now} and goes back only with a reset"))),
         };
-        if moved.is_err() && self.clock.now() == now && !matches!(was, Wall::Stopped(_)) {
-            self.clock.resume();
+        if moved.is_err() && self.clock.now() == now {
+            // Nothing has happened: it goes on as it went.
+            self.clock.restore(was);
         }
         moved
     }

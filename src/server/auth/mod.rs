@@ -24,8 +24,8 @@ use crate::server::face::{Face, project_of};
 const TOKEN: &str = "x-auth-token";
 
 /// What anybody may ask for: the versions, and to log in.
-const OPEN_TO_ALL: [(&str, &str); 5] =
-    [("GET", "/"), ("GET", "/V1.0"), ("GET", "/v3"), ("GET", "/v3/"), ("POST", "/v3/auth/tokens")];
+const OPEN_TO_ALL: [(&str, &str); 6] =
+    [("GET", "/"), ("GET", "/V1.0"), ("GET", "/V1.0/"), ("GET", "/v3"), ("GET", "/v3/"), ("POST", "/v3/auth/tokens")];
 
 /// Why a request is turned away.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ebbtide::server::Fault;
+use ebbtide::server::{Credentials, Fault, MockServer, ServerConfig};
 use ebbtide::{Clock as _, SystemClock};
 
 use super::{assert_refused, mock, store};
@@ -94,6 +94,20 @@ fn rules_that_mean_nothing_are_refused() {
     assert_refused(&client.post("/_ebbtide/faults", r#"{"status":503}"#), 400, "invalid", "the most");
     assert_eq!(client.request("DELETE", "/_ebbtide/faults", b"").status, 200);
     assert_eq!(client.get("/_ebbtide/faults").json()["faults"], serde_json::json!([]));
+}
+
+#[test]
+fn a_request_passes_journal_rules_and_credentials_in_this_order() {
+    // Goal: a fault hits those too who would not be let in, and all of it is noted. Method: a server that lets nobody in.
+    let credentials = Credentials::new().token("secret").expect("good");
+    let server = MockServer::start_with(ServerConfig::in_memory().credentials(credentials)).expect("starts");
+    let client = super::client_of(&server);
+    server.add_fault(Fault::status(500).times(1)).expect("good");
+    let statuses = [(); 2].map(|()| client.get(&points_path("p")).status);
+    let login = client.send("GET", &points_path("p"), &[("x-auth-token", "secret")], b"").status;
+    assert_eq!((statuses, login), ([500, 401], 400), "and only then what is asked is looked at");
+    let noted: Vec<_> = server.received_requests().iter().map(|request| request.status).collect();
+    assert_eq!(noted, [Some(500), Some(401), Some(400)]);
 }
 
 #[test]

@@ -18,9 +18,9 @@ fn what_is_not_there_is_refused_in_the_doors_own_shape() {
 fn the_door_can_be_shut() {
     let server = Server::start(&["--memory", "--admin", "off"]);
     for path in ["/_ebbtide/health", "/metrics"] {
-        assert_eq!(server.get(path).status, 404, "{path}");
+        server.get(path).assert_refused(404, "ces.0016", "nothing at this address");
     }
-    assert_eq!(server.post("/_ebbtide/reset", "").status, 404);
+    server.post("/_ebbtide/reset", "").assert_refused(404, "ces.0016", "nothing at this address");
     store(server.client(), "p", now_millis(), 60, 1).assert_stored();
 }
 
@@ -36,7 +36,7 @@ fn the_door_can_have_an_address_of_its_own() {
     store(server.client(), "p", now_millis(), 60, 1).assert_stored();
     assert_eq!(server.get("/_ebbtide/state").status, 404);
     assert_eq!(admin.get("/_ebbtide/state").json()["projects"][0]["project"], "p");
-    assert_eq!(store(admin, "p", now_millis(), 60, 1).status, 404);
+    assert_refused(&store(admin, "p", now_millis(), 60, 1), 404, "not_found", "nothing at this address");
     assert_eq!(server.terminate().code(), Some(0), "both doors are shut in the end");
 }
 
