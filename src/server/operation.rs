@@ -21,7 +21,7 @@ const fn row(name: &'static str, method: Method, path: &'static str) -> Operatio
 }
 
 /// Every operation, but for those of the admin door.
-pub(super) const OPERATIONS: [Operation; 21] = [
+pub(super) const OPERATIONS: [Operation; 22] = [
     row("list_versions", Method::GET, "/"),
     row("show_version", Method::GET, "/V1.0"),
     row("add_metric_data", Method::POST, "/V1.0/{project_id}/metric-data"),
@@ -32,6 +32,7 @@ pub(super) const OPERATIONS: [Operation; 21] = [
     row("list_alarms", Method::GET, "/V1.0/{project_id}/alarms"),
     row("create_events", Method::POST, "/V1.0/{project_id}/events"),
     row("list_events", Method::GET, "/V1.0/{project_id}/events"),
+    row("list_event_details", Method::GET, "/V1.0/{project_id}/event/{event_name}"),
     row("list_event_data", Method::GET, "/V1.0/{project_id}/event-data"),
     row("show_identity_version", Method::GET, "/v3"),
     row("create_token", Method::POST, "/v3/auth/tokens"),
@@ -50,7 +51,7 @@ const VERSIONS: [&str; 2] = ["/V1.0", "/v3"];
 
 /// The operation of a request.
 pub(super) fn find(method: &Method, path: &str) -> &'static Operation {
-    static TABLE: [Operation; 21] = OPERATIONS;
+    static TABLE: [Operation; 22] = OPERATIONS;
     static OTHER: Operation = UNKNOWN;
 
     // Whoever asks for a head only asks for the same.

@@ -20,7 +20,8 @@ pub(super) const ANSWER_BYTES_MAX: usize = 8 << 20;
 /// The room that an answer of points takes while it is built, in KiB: its points, its text, and the text's room to grow.
 pub(super) const BUILDING_KIB: u32 = 24 << 10;
 
-/// The same of an answer of windows: each takes some 500 bytes on its way from the store.
+/// The same of an answer of windows, each of which takes some 500 bytes on its way from the store, or of many series,
+/// whose points wait for one another.
 pub(super) const BUILDING_WINDOWS_KIB: u32 = 72 << 10;
 
 /// Longest wait for room: answers are built in milliseconds, so a longer one means that slow clients hold it.

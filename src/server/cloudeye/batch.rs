@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::datapoints::{Asked, Datapoint, Found, Text, period, shown};
+use super::datapoints::{Asked, Datapoint, Text, period, shown};
 use super::error::{Code, Refusal};
 use super::filter::{Filter, Precision};
 use super::json::{Checked, Fault, array, body_object, json, millis, required, text};
@@ -39,7 +39,7 @@ const RAW_INTERVAL: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub(super) struct Batch {
     series: Vec<SeriesKey>,
-    pub(super) asked: Asked,
+    asked: Asked,
     points_max: u32,
 }
 
@@ -80,17 +80,19 @@ impl Batch {
         for asked in &self.series {
             // Dimensions are shown in the order first seen.
             let known = db.map(|db| db.first_written(asked)).transpose()?.flatten();
-            let (mut found, mut unit) = (Found::default(), None);
+            let (mut points, mut unit): (Vec<Datapoint>, _) = (Vec::new(), None);
             if let (Some(db), Some(key)) = (db, &known) {
-                found = self.asked.read(db, key, left, too_long)?;
-                unit = match found.points.last() {
+                missing += self.asked.read(db, key, (left, too_long), |point| {
+                    points.push(point);
+                    Ok(())
+                })?;
+                unit = match points.last() {
                     Some(point) => point.unit.clone(),
                     None => last_units(db, std::slice::from_ref(key))?.pop().flatten(),
                 };
             }
-            left -= found.points.len();
-            missing += found.missing;
-            elements.push(Element { series: known.unwrap_or_else(|| asked.clone()), points: found.points, unit });
+            left -= points.len();
+            elements.push(Element { series: known.unwrap_or_else(|| asked.clone()), points, unit });
         }
         keep_newest(&mut elements, usize::try_from(self.points_max).unwrap_or(usize::MAX));
         let mut text = Text::new(too_long);
@@ -98,7 +100,9 @@ impl Batch {
             text.put(if position == 0 { "{\"metrics\":[{" } else { ",{" });
             put_name(series, &mut text);
             text.put(",\"datapoints\":[");
-            self.asked.put(points, false, &mut text)?;
+            for (position, point) in points.iter().enumerate() {
+                self.asked.put(position, point, false, &mut text)?;
+            }
             text.put(&format!("],\"unit\":{}}}", json(shown(unit.as_ref()))));
             text.check()?;
         }

@@ -12,7 +12,6 @@ use crate::error::{ErrorKind, Result as EngineResult};
 use crate::model::point::{Point, Unit};
 use crate::model::series::SeriesKey;
 use crate::model::time::{TimeRange, Timestamp};
-use crate::model::window::Window;
 use crate::server::rules::Rules;
 
 /// The period that means raw points.
@@ -46,14 +45,6 @@ pub(super) struct Asked {
     pub(super) precision: Precision,
 }
 
-/// The points of a series, in order of time.
-#[derive(Default, Debug)]
-pub(super) struct Found {
-    pub(super) points: Vec<Datapoint>,
-    /// How many pieces could not be read, or are no finite number.
-    pub(super) missing: usize,
-}
-
 /// A point or a window as it is shown.
 #[derive(Debug)]
 pub(super) struct Datapoint {
@@ -63,77 +54,70 @@ pub(super) struct Datapoint {
 }
 
 impl Asked {
-    /// Reads the points of a series, at most so many; more are refused with `too_long`.
+    /// Gives the points of a series to `take` one by one, in order of time; more than `most` are refused with `too_long`.
+    /// How many pieces could not be read, or are no finite number, which JSON cannot say, is the answer.
     pub(super) fn read(
         &self,
         db: &Db,
         series: &SeriesKey,
-        most: usize,
-        too_long: fn() -> Refusal,
-    ) -> Result<Found, Refusal> {
+        (most, too_long): (usize, fn() -> Refusal),
+        mut take: impl FnMut(Datapoint) -> Result<(), Refusal>,
+    ) -> Result<usize, Refusal> {
         let Some(period) = self.period else {
             let mut reading = db.points(series, self.range)?;
-            let points = list_points(&mut reading, most, too_long)?;
-            return Ok(Found { points, missing: reading.missing().len() });
+            each_point(&mut reading, (most, too_long), take)?;
+            return Ok(reading.missing().len());
         };
         // The engine moves the start back to that of a window.
         let windows = db.windows_up_to(most, series, self.range, period).map_err(|error| match error.kind() {
             ErrorKind::InvalidInput => too_long(),
             _ => error.into(),
         })?;
-        let mut found = self.list_windows(&windows);
-        found.missing += windows.missing().len();
-        Ok(found)
-    }
-
-    /// Leaves out, and counts, what is no finite number, which JSON cannot say.
-    fn list_windows(&self, windows: &[Window]) -> Found {
-        let mut found = Found::default();
-        for window in windows {
+        let mut missing = windows.missing().len();
+        for window in &*windows {
             match self.filter.show(window, self.precision) {
-                Some(number) => {
-                    found.points.push(Datapoint { time: window.start, number, unit: window.unit().cloned() });
-                }
-                None => found.missing += 1,
+                Some(number) => take(Datapoint { time: window.start, number, unit: window.unit().cloned() })?,
+                None => missing += 1,
             }
         }
-        found
+        Ok(missing)
     }
 
-    /// Writes points one behind the other, each with its unit or without.
-    pub(super) fn put(&self, points: &[Datapoint], has_units: bool, text: &mut Text) -> Result<(), Refusal> {
-        let filter = self.filter.name();
-        for (position, Datapoint { time, number, unit }) in points.iter().enumerate() {
-            let separator = if position == 0 { "" } else { "," };
-            let time = time.as_millis();
-            write!(text.bytes, "{separator}{{\"{filter}\":{number},\"timestamp\":{time}").expect(MEMORY);
-            if has_units {
-                write!(text.bytes, ",\"unit\":{}", json(shown(unit.as_ref()))).expect(MEMORY);
-            }
-            text.put("}");
-            text.check()?;
+    /// Writes a point behind the `position` ones before it, with its unit or without.
+    pub(super) fn put(
+        &self,
+        position: usize,
+        point: &Datapoint,
+        has_unit: bool,
+        text: &mut Text,
+    ) -> Result<(), Refusal> {
+        let separator = if position == 0 { "" } else { "," };
+        let (filter, number, time) = (self.filter.name(), &point.number, point.time.as_millis());
+        write!(text.bytes, "{separator}{{\"{filter}\":{number},\"timestamp\":{time}").expect(MEMORY);
+        if has_unit {
+            write!(text.bytes, ",\"unit\":{}", json(shown(point.unit.as_ref()))).expect(MEMORY);
         }
-        Ok(())
+        text.put("}");
+        text.check()
     }
 }
 
 /// Why a write to a text cannot fail.
 const MEMORY: &str = "memory takes every write";
 
-fn list_points(
+fn each_point(
     reading: impl Iterator<Item = EngineResult<Point>>,
-    most: usize,
-    too_long: fn() -> Refusal,
-) -> Result<Vec<Datapoint>, Refusal> {
-    let mut points = Vec::new();
-    for point in reading {
+    (most, too_long): (usize, fn() -> Refusal),
+    mut take: impl FnMut(Datapoint) -> Result<(), Refusal>,
+) -> Result<(), Refusal> {
+    for (position, point) in reading.enumerate() {
         let point = point?;
-        if points.len() == most {
+        if position == most {
             return Err(too_long());
         }
-        points.push(Datapoint { time: point.time, number: number(point.value), unit: point.unit });
+        take(Datapoint { time: point.time, number: number(point.value), unit: point.unit })?;
     }
-    Ok(points)
+    Ok(())
 }
 
 /// A unit as it stands in an answer.
@@ -183,9 +167,12 @@ mod tests {
         let too_long = || Refusal::new(Code::Body, "too long");
         let answer = |unit: &str, count: i64| {
             let point = |millis| Ok(Point::new(Timestamp::from_millis(millis), 1).with_unit(unit));
-            let points = list_points((0..count).map(point), 100_000, too_long)?;
-            let mut text = Text::new(too_long);
-            asked.put(&points, true, &mut text).map(|()| text.bytes.len())
+            let (mut text, mut position) = (Text::new(too_long), 0);
+            each_point((0..count).map(point), (100_000, too_long), |point| {
+                position += 1;
+                asked.put(position - 1, &point, true, &mut text)
+            })
+            .map(|()| text.bytes.len())
         };
         assert!(answer("%", 100_000).is_ok());
         for refused in [answer("%", 100_001), answer(&"\u{1d54f}".repeat(32), 100_000)] {

@@ -5,6 +5,8 @@ mod answer;
 mod batch;
 mod datapoints;
 mod error;
+mod event_list;
+mod event_store;
 mod events;
 mod fields;
 mod filter;
@@ -37,9 +39,8 @@ use tokio::sync::Semaphore;
 
 use self::answer::{Answer, AnswerRoom, BUILDING_KIB, BUILDING_WINDOWS_KIB};
 use self::batch::Batch;
-use self::datapoints::Asked;
 pub(super) use self::error::{Code, Refusal};
-pub(super) use self::events::{Events, KeptEvents};
+pub(super) use self::event_store::{Events, KeptEvents};
 use self::known::KnownMetrics;
 use self::list::Listing;
 pub(super) use self::query::ANSWER_POINTS_MAX;
@@ -103,6 +104,7 @@ impl CloudEye {
             .route("/V1.0/{project_id}/quotas", get(quotas))
             .route("/V1.0/{project_id}/alarms", get(alarms))
             .route("/V1.0/{project_id}/events", get(list_events).post(add_events))
+            .route("/V1.0/{project_id}/event/{event_name}", get(list_event_details))
             .route("/V1.0/{project_id}/event-data", get(event_data))
             .fallback(async |uri: Uri| rest::nowhere(uri.path()))
             .method_not_allowed_fallback(async || Refusal::method_not_allowed())
@@ -137,8 +139,17 @@ impl CloudEye {
     ) -> Result<Response, Refusal> {
         let db = self.projects.open_existing(project)?;
         // Only now: opening may take long, and whoever waits for it should not hold room for an answer.
+        self.build(building_kib, || answer(db.as_deref()))
+    }
+
+    /// An answer, in the room that it takes until its client has it.
+    fn build(
+        &self,
+        building_kib: u32,
+        answer: impl FnOnce() -> Result<(Vec<u8>, usize), Refusal>,
+    ) -> Result<Response, Refusal> {
         let room = Handle::current().block_on(self.answer_room.reserve(building_kib))?;
-        let (body, missing) = answer(db.as_deref())?;
+        let (body, missing) = answer()?;
         let mut response = (JSON, Answer::new(body, room).into_body()).into_response();
         if missing > 0 {
             // What is there is answered; how many pieces of it are not is said beside it.
@@ -189,7 +200,9 @@ async fn query(
     let project = project_id(project)?;
     eye.run(move |eye| {
         let question = Question::parse(&query.unwrap_or_default(), &eye.rules)?;
-        eye.answer(&project, building(&question.asked), |db| question.answer(db))
+        // Points go from the store to the text one by one.
+        let building = if question.asked.period.is_some() { BUILDING_WINDOWS_KIB } else { BUILDING_KIB };
+        eye.answer(&project, building, |db| question.answer(db))
     })
     .await
 }
@@ -199,7 +212,7 @@ async fn query_many(State(eye): State<Arc<CloudEye>>, project: Project, body: By
     eye.run(move |eye| {
         eye.check_length(&body)?;
         let batch = Batch::parse(&body, &eye.rules)?;
-        eye.answer(&project, building(&batch.asked), |db| batch.answer(db))
+        eye.answer(&project, BUILDING_WINDOWS_KIB, |db| batch.answer(db))
     })
     .await
 }
@@ -241,7 +254,8 @@ async fn add_events(State(eye): State<Arc<CloudEye>>, project: Project, body: By
     eye.run(move |eye| {
         eye.check_length(&body)?;
         let events = events::parse(&body, &eye.rules, eye.clock.now())?;
-        Ok((StatusCode::CREATED, JSON, eye.events.put(&project, events)?).into_response())
+        let ids = eye.build(BUILDING_KIB, || Ok((eye.events.put(&project, events)?, 0)))?;
+        Ok((StatusCode::CREATED, ids).into_response())
     })
     .await
 }
@@ -253,15 +267,25 @@ async fn list_events(
 ) -> Result<Response, Refusal> {
     let project = project_id(project)?;
     eye.run(move |eye| {
-        let listing = events::Listing::parse(&query.unwrap_or_default(), &eye.rules, eye.clock.now())?;
-        Ok((JSON, listing.answer(&project, &eye.events)?).into_response())
+        let listing = event_list::Listing::parse(&query.unwrap_or_default(), &eye.rules, eye.clock.now())?;
+        eye.build(BUILDING_KIB, || Ok((listing.answer(&project, &eye.events)?, 0)))
     })
     .await
 }
 
-/// The room that an answer takes while it is built, in KiB.
-fn building(asked: &Asked) -> u32 {
-    if asked.period.is_some() { BUILDING_WINDOWS_KIB } else { BUILDING_KIB }
+async fn list_event_details(
+    State(eye): State<Arc<CloudEye>>,
+    path: Result<Path<(String, String)>, PathRejection>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Refusal> {
+    let Ok(Path((project, name))) = path else { return Err(rest::no_such_project()) };
+    let project = project_id(Ok(Path(project)))?;
+    eye.run(move |eye| {
+        let listing = event_list::Listing::parse(&query.unwrap_or_default(), &eye.rules, eye.clock.now())?;
+        let listing = listing.named(name);
+        eye.build(BUILDING_KIB, || Ok((listing.answer_details(&project, &eye.events)?, 0)))
+    })
+    .await
 }
 
 fn json_body(value: &serde_json::Value) -> Response {

@@ -1,6 +1,6 @@
 //! From the parameters of a query to one series and what is asked of it, and to the answer's text.
 
-use super::datapoints::{Asked, Found, Text, period};
+use super::datapoints::{Asked, Text, period};
 use super::error::Refusal;
 use super::filter::{Filter, Precision};
 use super::grammar::Name;
@@ -51,15 +51,16 @@ impl Question {
 
     /// The body of the answer, and how many pieces of it are missing. Without a database nothing is known.
     pub(super) fn answer(&self, db: Option<&Db>) -> Result<(Vec<u8>, usize), Refusal> {
-        let found = match db {
-            Some(db) => self.asked.read(db, &self.series, ANSWER_POINTS_MAX, too_long)?,
-            None => Found::default(),
-        };
-        let mut text = Text::new(too_long);
+        let (mut text, mut position, mut missing) = (Text::new(too_long), 0, 0);
         text.put("{\"datapoints\":[");
-        self.asked.put(&found.points, true, &mut text)?;
+        if let Some(db) = db {
+            missing = self.asked.read(db, &self.series, (ANSWER_POINTS_MAX, too_long), |point| {
+                position += 1;
+                self.asked.put(position - 1, &point, true, &mut text)
+            })?;
+        }
         text.put(&format!("],\"metric_name\":{}}}", json(self.series.metric())));
-        Ok((text.into_bytes()?, found.missing))
+        Ok((text.into_bytes()?, missing))
     }
 }
 

@@ -48,6 +48,41 @@ fn the_pages_own_example_is_taken_and_listed() {
 }
 
 #[test]
+fn each_event_of_a_name_is_shown_with_its_details() {
+    // Goal: the published shape, with every detail of the page, empty where none was reported; the latest event first.
+    let (server, client, _clock) = start(Profile::Document);
+    let dimensions = json!([{"name": "instance_id", "value": "i-1"}]);
+    let detail = json!({"event_user": "me", "event_level": "Major", "content": "a \"b\"", "dimensions": dimensions});
+    let reply = report(client, &[event("e", NOW - 1, &detail), event("e", NOW, &json!({})), event("f", NOW, &detail)]);
+    let ids = ids(&reply);
+    let show = |query: &str| body(&client.get(&format!("/V1.0/p/event/e?{query}")));
+    let shown = |id: &str, time: i64, user: &str, level: &str, content: &str, dimensions: &Value| {
+        json!({
+            "event_id": id, "event_name": "e", "event_source": "financial.System", "time": time,
+            "detail": {
+                "content": content, "group_id": "", "resource_id": "", "resource_name": "", "event_state": "",
+                "event_level": level, "event_user": user, "event_type": "EVENT.CUSTOM", "dimensions": dimensions,
+            },
+        })
+    };
+    let latest = shown(&ids[1], NOW, "", "", "", &json!([]));
+    let first = shown(&ids[0], NOW - 1, "me", "Major", "a \"b\"", &dimensions);
+    let wanted = json!({
+        "event_name": "e", "event_type": "EVENT.CUSTOM", "event_users": ["", "me"],
+        "event_sources": ["financial.System"], "event_info": [latest, first], "meta_data": {"total": 2},
+    });
+    assert_eq!(show("event_type=EVENT.CUSTOM"), wanted);
+    for query in ["event_level=Major", "event_user=me", "limit=1&start=1", &format!("to={}", NOW - 1)] {
+        assert_eq!(show(query)["event_info"], json!([first]), "{query}");
+    }
+    for query in ["event_type=EVENT.SYS", "event_state=normal", "event_source=A.B", "limit=1&start=2"] {
+        assert_eq!(show(query)["event_info"], json!([]), "{query}");
+    }
+    client.get("/V1.0/p.q/event/e").assert_refused(400, "ces.0003", "project");
+    server.stop().expect("closes");
+}
+
+#[test]
 fn the_same_identifying_fields_are_one_event() {
     // Goal: what is sent again counts once and keeps its id. Method: the same event with every field changed, one by one:
     // those of the page's list make another event, the others do not.
