@@ -90,6 +90,11 @@ impl Server {
         self.client
     }
 
+    /// The id of its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Posts a body.
     pub(crate) fn post(&self, path: &str, body: impl AsRef<[u8]>) -> Reply {
         self.client.post(path, body)
@@ -223,6 +228,11 @@ impl Connection {
     /// Reads one reply.
     pub(crate) fn reply(&mut self) -> Reply {
         Reply::read(&mut self.0).expect("the server replies")
+    }
+
+    /// The status of one reply, or none if the connection ends without one.
+    pub(crate) fn status(&mut self) -> Option<u16> {
+        Reply::read(&mut self.0).ok().map(|reply| reply.status)
     }
 
     /// Ends the client's side: no request follows.

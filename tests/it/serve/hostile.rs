@@ -1,5 +1,7 @@
 //! Clients that are slow, endless, oversize or no HTTP clients at all: none of them holds the server or harms another.
 
+mod many;
+
 use std::io::Write as _;
 use std::time::Duration;
 
