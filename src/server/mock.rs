@@ -170,8 +170,7 @@ impl MockServer {
     /// `InvalidInput` for a project id of other signs than letters, digits, `-` and `_`; `Overloaded` for more projects
     /// than a server may have.
     pub fn db(&self, project: &str) -> Result<Db> {
-        let project =
-            ProjectId::new(project).ok_or_else(|| Error::invalid("a project id is 1 to 64 letters, digits, - or _"))?;
+        let project = ProjectId::new(project).ok_or_else(|| Error::invalid(ProjectId::FORM))?;
         Ok((*self.server.site.projects.open_or_create(&project)?).clone())
     }
 }

@@ -50,7 +50,10 @@ pub(super) const PROJECTS: &str = "projects";
 pub(super) struct ProjectId(Box<str>);
 
 impl ProjectId {
-    /// `None` unless the text is 1 to 64 letters, digits, `_` and `-`.
+    /// What is said where one is refused.
+    pub(super) const FORM: &str = "a project id is 1 to 64 letters, digits, - or _";
+
+    /// `None` unless the text is of that form.
     pub(super) fn new(text: &str) -> Option<Self> {
         let in_alphabet = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
         (in_alphabet && (1..=ID_CHARS_MAX).contains(&text.len())).then(|| Self(text.into()))

@@ -28,8 +28,7 @@ pub(super) fn load(files: &[(PathBuf, String)], projects: &Projects) -> Result<(
 }
 
 fn load_one(file: &Path, project: &str, projects: &Projects) -> Result<()> {
-    let project =
-        ProjectId::new(project).ok_or_else(|| Error::invalid("a project id is 1 to 64 letters, digits, - or _"))?;
+    let project = ProjectId::new(project).ok_or_else(|| Error::invalid(ProjectId::FORM))?;
     let body = RealDisk.read(file, SEED_BYTES_MAX).map_err(|error| Error::io("cannot be read", error))?;
     let batch = cloudeye::read_points(&body).map_err(|why| Error::new(ErrorKind::InvalidInput, why))?;
     let receipt = projects.open_or_create(&project)?.write(&batch)?;

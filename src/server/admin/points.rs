@@ -162,5 +162,5 @@ fn tell(point: &Point) -> Json {
 }
 
 fn project(text: &str) -> Result<ProjectId, Problem> {
-    ProjectId::new(text).ok_or_else(|| Problem::invalid("the project id must be 1 to 64 letters, digits, - or _"))
+    ProjectId::new(text).ok_or_else(|| Problem::invalid(ProjectId::FORM))
 }

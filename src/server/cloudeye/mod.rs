@@ -30,7 +30,7 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
-use axum::http::header::{CONTENT_TYPE, HOST};
+use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -45,6 +45,7 @@ use self::known::KnownMetrics;
 use self::list::Listing;
 pub(super) use self::query::ANSWER_POINTS_MAX;
 use self::query::Question;
+use super::face::host;
 use super::profile::Profile;
 use super::projects::{ProjectId, Projects};
 use super::rules::Rules;
@@ -290,11 +291,6 @@ async fn list_event_details(
 
 fn json_body(value: &serde_json::Value) -> Response {
     (JSON, value.to_string()).into_response()
-}
-
-/// How the client calls this server.
-fn host(headers: &HeaderMap) -> &str {
-    headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default()
 }
 
 fn project_id(path: Project) -> Result<ProjectId, Refusal> {
