@@ -128,7 +128,9 @@ impl MockServer {
         self.server.site.faults.clear();
     }
 
-    /// Keeps everything that is stored, and how the clock stands, under a name.
+    /// Keeps everything that is stored, and how the clock stands, under a name. Of a stopped clock that is its moment; of
+    /// one that runs it is how far ahead of the system's it is, so that when it is put back, the time since then has
+    /// passed. Stop the clock first for a snapshot that is always the same.
     ///
     /// # Errors
     /// `InvalidInput` for a name of other signs than letters, digits, `_`, `-` and `.`, more than 16 snapshots, or more
@@ -140,7 +142,7 @@ impl MockServer {
     /// Puts back what was kept under a name, the clock with it.
     ///
     /// # Errors
-    /// `InvalidInput` when there is no such snapshot.
+    /// `InvalidInput` when there is no such snapshot; what opening databases gives. Then everything is as it was.
     pub fn restore(&self, name: &str) -> Result<()> {
         if self.server.site.put_back(name)? {
             return Ok(());
