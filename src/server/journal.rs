@@ -153,6 +153,14 @@ impl Journal {
         self.state.lock().requests.iter().cloned().collect()
     }
 
+    /// The first of those whose number is this or more.
+    pub(super) fn first_from(&self, number: u64) -> Option<ReceivedRequest> {
+        let state = self.state.lock();
+        let first = state.requests.front()?.number;
+        let place = usize::try_from(number.saturating_sub(first)).ok()?;
+        state.requests.get(place).cloned()
+    }
+
     /// Forgets them all.
     pub(super) fn clear(&self) {
         let mut state = self.state.lock();
@@ -192,7 +200,10 @@ mod tests {
         journal.answered(first, 500);
         let list = journal.list();
         assert_eq!((list.len(), list[0].number, list[0].status), (REQUESTS_MAX, 1, None));
+        let number = |from| journal.first_from(from).map(|request| request.number);
+        assert_eq!([0, 1, 7, 1_000, 1_001].map(number), [Some(1), Some(1), Some(7), Some(1_000), None]);
         journal.clear();
+        assert_eq!(journal.first_from(0), None);
         let anew = note(&journal, b"");
         journal.answered(first, 500);
         assert_eq!((anew.number, journal.list()[0].status), (0, None), "an answer to what was forgotten finds nothing");

@@ -37,7 +37,8 @@ use axum::routing::{get, post};
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
-use self::answer::{Answer, AnswerRoom, BUILDING_KIB, BUILDING_WINDOWS_KIB};
+use self::answer::BUILDING_WINDOWS_KIB;
+pub(super) use self::answer::{ANSWER_BYTES_MAX, Answer, AnswerRoom, BUILDING_KIB};
 use self::batch::Batch;
 pub(super) use self::error::{Code, Refusal};
 pub(super) use self::event_store::{Events, KeptEvents};

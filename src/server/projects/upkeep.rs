@@ -38,10 +38,17 @@ impl Image {
 impl Projects {
     /// The databases that are open, in order of their projects.
     pub(in crate::server) fn all_open(&self) -> Vec<(ProjectId, Lease)> {
-        let slots: BTreeMap<_, _> =
-            self.slots.lock().iter().map(|(project, slot)| (project.clone(), Arc::clone(slot))).collect();
-        let lease = |(project, slot): (ProjectId, Arc<_>)| Some((project, Lease::of(slot)?));
-        slots.into_iter().filter_map(lease).collect()
+        let lease = |(project, slot)| Some((project, Lease::of(slot)?));
+        self.all_slots().into_iter().filter_map(lease).collect()
+    }
+
+    /// The same without those that are just being opened or closed, so that nobody waits for that.
+    pub(in crate::server) fn all_at_rest(&self) -> Vec<(ProjectId, Lease)> {
+        let lease = |(project, slot): (ProjectId, Arc<Slot>)| {
+            let db = slot.db.try_lock()?.as_ref()?.db.clone();
+            Some((project, Lease { db, _slot: slot }))
+        };
+        self.all_slots().into_iter().filter_map(lease).collect()
     }
 
     /// Moves time forward and, on the way and in its order, does everything that falls due in open databases. One that
@@ -94,13 +101,11 @@ impl Projects {
     /// `Unsupported` on disk.
     pub(in crate::server) fn image(&self) -> Result<Image> {
         self.check_in_memory()?;
-        let slots: Vec<_> =
-            self.slots.lock().iter().map(|(project, slot)| (project.clone(), Arc::clone(slot))).collect();
         let copy = |(project, slot): (ProjectId, Arc<Slot>)| {
             let place = slot.db.lock();
             Some((project, place.as_ref()?.files.as_ref()?.copy()))
         };
-        Ok(Image(slots.into_iter().filter_map(copy).collect()))
+        Ok(Image(self.all_slots().into_iter().filter_map(copy).collect()))
     }
 
     /// Puts what was copied in place of everything that is stored, and the clock to where it stood then.
@@ -138,6 +143,11 @@ impl Projects {
         let mut slots = self.slots.lock();
         self.check_not_closed()?;
         Ok(mem::replace(&mut slots, opened))
+    }
+
+    /// In order of their projects.
+    fn all_slots(&self) -> BTreeMap<ProjectId, Arc<Slot>> {
+        self.slots.lock().iter().map(|(project, slot)| (project.clone(), Arc::clone(slot))).collect()
     }
 
     fn check_in_memory(&self) -> Result<()> {
