@@ -43,11 +43,14 @@ impl Projects {
     /// Moves time forward and, on the way and in its order, does everything that falls due in open databases.
     ///
     /// # Errors
-    /// `InvalidInput` for more than [`ADVANCE_MAX`] or past the last time of all; what maintaining a database gives.
+    /// `InvalidInput` for more than [`ADVANCE_MAX`] or past the last time of all; `Unsupported` on disk; what maintaining
+    /// a database gives.
     pub(in crate::server) fn pass(&self, clock: &SettableClock, by: Duration) -> Result<()> {
         if by > ADVANCE_MAX {
             return Err(Error::invalid(format!("the clock is moved by at most {ADVANCE_MAX:?} at a time")));
         }
+        // What is on disk would stay destroyed, and its time ahead of the system's.
+        self.check_in_memory()?;
         // All of it can be done, or nothing is.
         clock.check(by)?;
         let mut rest = by;
@@ -112,7 +115,7 @@ impl Projects {
         Ok(())
     }
 
-    fn check_in_memory(&self) -> Result<()> {
+    pub(in crate::server) fn check_in_memory(&self) -> Result<()> {
         if self.is_in_memory() {
             return Ok(());
         }
