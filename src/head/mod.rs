@@ -286,11 +286,6 @@ impl Head {
         series
     }
 
-    /// Number of series with points.
-    pub(crate) fn series_len(&self) -> usize {
-        self.runs.len()
-    }
-
     /// The units that the points name by number.
     pub(crate) fn units(&self) -> &Arc<Units> {
         &self.units

@@ -6,6 +6,8 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
+use crate::server::cloudeye::Refusal;
+
 /// After how many seconds a client may try again what it was told to try later.
 const RETRY_SECS: u16 = 1;
 
@@ -30,6 +32,14 @@ impl Face {
         let begins =
             |prefix: &str| path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
         PREFIXES.iter().find(|(prefix, _)| begins(prefix)).map_or(Self::CloudEye, |(_, face)| *face)
+    }
+
+    /// A refusal of the first face in the shape of this one.
+    pub(super) fn tell(self, refusal: Refusal) -> Response {
+        match self {
+            Self::CloudEye => refusal.into_response(),
+            Self::Identity | Self::Admin => self.refuse(refusal.status(), refusal.published(), refusal.details()),
+        }
     }
 
     /// A refusal in the shape that clients of this face read.
