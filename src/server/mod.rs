@@ -148,7 +148,7 @@ impl ServerConfig {
 
 /// Most threads for what may block: one for each request in flight, so that their writes share a sync, and a few
 /// for the admin, to pack answers, and to open and close databases.
-const BLOCKING_THREADS_MAX: usize = REQUESTS_IN_FLIGHT_MAX + admin::WORKING_MAX + 8;
+const BLOCKING_THREADS_MAX: usize = REQUESTS_IN_FLIGHT_MAX + admin::THREADS_MAX + 8;
 
 /// A running server. Dropping it stops it as [`Server::stop`] does, without telling how that went.
 #[derive(Debug)]

@@ -36,7 +36,7 @@ pub(super) fn load(files: &[(PathBuf, String)], projects: &Projects) -> Result<(
 }
 
 fn project_of(text: &str) -> Result<ProjectId> {
-    ProjectId::new(text).ok_or_else(|| Error::invalid("a project id is 1 to 64 letters, digits, - or _"))
+    ProjectId::new(text).ok_or_else(|| Error::invalid(ProjectId::FORM))
 }
 
 fn load_one(file: &Path, project: &ProjectId, known: &HashSet<ProjectId>, projects: &Projects) -> Result<()> {

@@ -183,14 +183,11 @@ impl Site {
     /// time.
     ///
     /// # Errors
-    /// `Unsupported` on disk, and what opening databases gives.
+    /// `Unsupported` on disk, and what opening databases gives. Then everything is as it was.
     pub(super) fn put_back(&self, name: &str) -> Result<bool> {
         let snapshots = self.snapshots.lock();
         let Some(snapshot) = snapshots.get(name) else { return Ok(false) };
-        // IMPORTANT: nothing may be open while the clock goes back.
-        self.projects.clear()?;
-        self.clock.restore(snapshot.wall);
-        self.projects.put_back(&snapshot.image)?;
+        self.projects.put_back(&snapshot.image, &self.clock, snapshot.wall)?;
         self.events.replace(snapshot.events.clone());
         Ok(true)
     }

@@ -1,20 +1,13 @@
-//! The refusals of the Cloud Eye face (S22): which status and published code, in the one body every known client can
-//! read. Decides nothing about when to refuse.
+//! The refusals of the Cloud Eye face (S22): which status and published code. Decides nothing about when to refuse; the
+//! body that clients read is made in `face`.
 
 use std::fmt;
 
-use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
 use crate::error::{Error, ErrorKind};
-
-/// After how many seconds a client may try again what the server cannot do now: a full disk is looked at again within
-/// this time.
-const RETRY_UNAVAILABLE_SECS: u16 = 15;
-
-/// After how many seconds a client may try again when too many requests came at once: they last for milliseconds.
-const RETRY_BUSY_SECS: u16 = 1;
+use crate::server::face::Face;
 
 /// The published error codes that this face uses, with the status each comes with (but see [`Refusal`]).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -142,14 +135,6 @@ impl Refusal {
     pub(super) fn code(&self) -> Code {
         self.code
     }
-
-    fn retry_after(&self) -> Option<u16> {
-        match self.status {
-            StatusCode::SERVICE_UNAVAILABLE => Some(RETRY_UNAVAILABLE_SECS),
-            StatusCode::TOO_MANY_REQUESTS => Some(RETRY_BUSY_SECS),
-            _ => None,
-        }
-    }
 }
 
 impl fmt::Display for Refusal {
@@ -176,22 +161,14 @@ impl From<Error> for Refusal {
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        let body = serde_json::json!({
-            "http_code": self.status.as_u16(),
-            "message": { "code": self.code.published(), "details": &self.details, "message": &self.details },
-        });
-        let mut response = (self.status, body.to_string()).into_response();
-        let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        if let Some(secs) = self.retry_after() {
-            headers.insert(RETRY_AFTER, HeaderValue::from(secs));
-        }
-        response
+        Face::CloudEye.refuse(self.status, self.code.published(), &self.details)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use axum::http::header::RETRY_AFTER;
+
     use super::*;
 
     #[test]

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::error::{Code, Refusal};
 use super::parameters::{Parameters, wrong};
+use crate::server::projects::ProjectId;
 use crate::server::rules::{Rules, order_named};
 
 /// The one version of the interface.
@@ -77,7 +78,7 @@ pub(super) fn nowhere(path: &str) -> Refusal {
 }
 
 pub(super) fn no_such_project() -> Refusal {
-    Refusal::new(Code::Project, "the project id must be 1 to 64 letters, digits, - or _")
+    Refusal::new(Code::Project, ProjectId::FORM)
 }
 
 #[cfg(test)]

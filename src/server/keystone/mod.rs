@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use axum::body::Bytes;
 use axum::extract::{RawQuery, State};
-use axum::http::header::HOST;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{any, get};
@@ -19,7 +18,7 @@ use self::catalog::{catalog, endpoints_of, services_of};
 use self::login::Login;
 use crate::server::auth::{Denied, Grant, Guard, Visitor};
 use crate::server::calendar::show;
-use crate::server::face::{Face, json_answer};
+use crate::server::face::{Face, host, json_answer};
 use crate::server::ids::Naming;
 use crate::server::projects::ProjectId;
 use crate::server::site::Site;
@@ -143,8 +142,8 @@ async fn create_token(
         (None, asked) => asked.unwrap_or(PROJECT_OTHERWISE).to_owned(),
     };
     if ProjectId::new(&project).is_none() {
-        let why = "a project is named by 1 to 64 letters, digits, - or _: its name is its id";
-        return Face::Identity.refuse(StatusCode::BAD_REQUEST, "", why);
+        let why = format!("{}, and its name is its id", ProjectId::FORM);
+        return Face::Identity.refuse(StatusCode::BAD_REQUEST, "", &why);
     }
     let grant = Grant { user, project, issued: now };
     let token = keystone.site.ids.next(Naming::Thing);
@@ -247,11 +246,6 @@ async fn endpoints(
     let project = keystone.project_of(&visitor, &headers);
     let endpoints = endpoints_of(host(&headers), &project, &keystone.region);
     json_answer(StatusCode::OK, &json!({ "endpoints": endpoints, "links": {} }))
-}
-
-/// Where the client found us, so that what it is told leads it here again.
-fn host(headers: &HeaderMap) -> &str {
-    text(headers, HOST.as_str()).unwrap_or("localhost")
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {

@@ -12,6 +12,10 @@ fn what_is_not_there_is_refused_in_the_doors_own_shape() {
     for (method, path) in [("GET", "/_ebbtide/reset"), ("POST", "/_ebbtide/health"), ("PUT", "/_ebbtide/clock")] {
         assert_refused(&client.request(method, path, b""), 405, "method_not_allowed", "method");
     }
+    for (method, path) in [("DELETE", "faults/%ff"), ("PUT", "snapshots/%ff"), ("DELETE", "snapshots/%ff")] {
+        assert_refused(&client.request(method, &format!("/_ebbtide/{path}"), b""), 400, "invalid", "cannot be read");
+    }
+    assert_refused(&client.post("/_ebbtide/snapshots/%ff/restore", ""), 400, "invalid", "cannot be read");
 }
 
 #[test]
