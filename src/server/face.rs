@@ -6,6 +6,8 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
+use crate::server::cloudeye::Refusal;
+
 /// After how many seconds a client may try again what was refused with a status: too many requests at once last for
 /// milliseconds, and a full disk is looked at again within 15 s.
 const RETRY_SECS: [(StatusCode, u16); 2] = [(StatusCode::TOO_MANY_REQUESTS, 1), (StatusCode::SERVICE_UNAVAILABLE, 15)];
@@ -31,6 +33,14 @@ impl Face {
         let begins =
             |prefix: &str| path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
         PREFIXES.iter().find(|(prefix, _)| begins(prefix)).map_or(Self::CloudEye, |(_, face)| *face)
+    }
+
+    /// A refusal of the first face in the shape of this one.
+    pub(super) fn tell(self, refusal: Refusal) -> Response {
+        match self {
+            Self::CloudEye => refusal.into_response(),
+            Self::Identity | Self::Admin => self.refuse(refusal.status(), refusal.published(), refusal.details()),
+        }
     }
 
     /// A refusal in the shape that clients of this face read: for Cloud Eye the one body that every known client can

@@ -12,7 +12,7 @@ use std::time::Duration;
 use axum::body::Bytes;
 use axum::http::header::{CONNECTION, EXPECT};
 use axum::http::{HeaderValue, Request};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use http_body_util::BodyExt;
 use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::http1;
@@ -22,9 +22,11 @@ use hyper_util::server::graceful::{GracefulConnection, GracefulShutdown};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
+use tracing::Instrument as _;
 
 use super::cloudeye::{Code, Refusal};
 use super::door::{Door, HangUp};
+use super::face::Face;
 use super::patience::{Attention, Patient};
 use super::timeouts::Timeouts;
 
@@ -150,24 +152,26 @@ fn converse(
 async fn answer(request: Request<Incoming>, door: &Door, times: Timeouts) -> Result<Response, HangUp> {
     let (head, mut body) = request.into_parts();
     let mut visit = door.enter(&head);
+    let (face, span) = (Face::of(head.uri.path()), visit.span());
     let response = if body.size_hint().lower() > BODY_BYTES_MAX as u64 {
         // A client that waits to be told to go on must not be: it would send what is refused already.
         let is_coming = !head.headers.contains_key(EXPECT);
-        refuse(Refusal::too_large(BODY_BYTES_MAX), is_coming.then_some(body), times)
+        refuse(face.tell(Refusal::too_large(BODY_BYTES_MAX)), is_coming.then_some(body), times)
     } else {
         match timeout(times.body, read(&mut body)).await {
-            Ok(Ok(bytes)) => match door.serve(&mut visit, head, bytes).await {
+            Ok(Ok(bytes)) => match door.serve(&mut visit, head, bytes).instrument(span).await {
                 Ok(response) => response,
                 Err(hang_up) => {
                     door.hang_up(&visit);
                     return Err(hang_up);
                 }
             },
-            Ok(Err(Unread::TooLarge)) => refuse(Refusal::too_large(BODY_BYTES_MAX), Some(body), times),
+            Ok(Err(Unread::TooLarge)) => refuse(face.tell(Refusal::too_large(BODY_BYTES_MAX)), Some(body), times),
             Ok(Err(Unread::Broken(error))) => {
-                refuse(Refusal::new(Code::Request, format!("the request body cannot be read: {error}")), None, times)
+                let why = format!("the request body cannot be read: {error}");
+                refuse(face.tell(Refusal::new(Code::Request, why)), None, times)
             }
-            Err(_elapsed) => refuse(Refusal::too_slow(), None, times),
+            Err(_elapsed) => refuse(face.tell(Refusal::too_slow()), None, times),
         }
     };
     Ok(door.leave(visit, response).await)
@@ -200,13 +204,12 @@ async fn read(body: &mut Incoming) -> Result<Bytes, Unread> {
 }
 
 /// Refuses a request whose body was not read. The connection ends with it.
-fn refuse(refusal: Refusal, unread: Option<Incoming>, times: Timeouts) -> Response {
+fn refuse(mut response: Response, unread: Option<Incoming>, times: Timeouts) -> Response {
     // NOTE: closing a connection with unread bytes in it resets it, and a reset takes the answer from a client that
     // has not read it yet. So what still comes is read and thrown away for a while.
     if let Some(body) = unread {
         tokio::spawn(timeout(times.drain, drain(body)));
     }
-    let mut response = refusal.into_response();
     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     response
 }

@@ -20,8 +20,12 @@ const BODY_BYTES_KEPT: usize = 64 << 10;
 const BYTES_MAX: usize = 16 << 20;
 
 /// Headers whose values let others in.
-const SECRETS: [HeaderName; 3] =
-    [AUTHORIZATION, HeaderName::from_static("x-auth-token"), HeaderName::from_static("x-security-token")];
+const SECRETS: [HeaderName; 4] = [
+    AUTHORIZATION,
+    HeaderName::from_static("x-auth-token"),
+    HeaderName::from_static("x-security-token"),
+    HeaderName::from_static("x-subject-token"),
+];
 
 /// What stands in the place of a secret.
 const HIDDEN: &str = "(hidden)";

@@ -95,6 +95,7 @@ impl Site {
     /// `InvalidInput` for a moment that lies before the clock's own; otherwise as [`Projects::pass`].
     pub(super) fn set_clock(&self, to: Timestamp) -> Result<()> {
         let _turn = self.snapshots.lock();
+        self.projects.check_in_memory()?;
         let was = self.clock.wall();
         self.clock.stop();
         let now = self.clock.now();
@@ -108,6 +109,26 @@ impl Site {
             self.clock.restore(was);
         }
         moved
+    }
+
+    /// Stops the clock where it stands.
+    ///
+    /// # Errors
+    /// `Unsupported` on disk.
+    pub(super) fn stop_clock(&self) -> Result<()> {
+        self.projects.check_in_memory()?;
+        self.clock.stop();
+        Ok(())
+    }
+
+    /// Lets the clock run on from where it stands.
+    ///
+    /// # Errors
+    /// `Unsupported` on disk.
+    pub(super) fn resume_clock(&self) -> Result<()> {
+        self.projects.check_in_memory()?;
+        self.clock.resume();
+        Ok(())
     }
 
     /// Forgets all points, requests, rules and tokens, and starts ids anew. The clock stands at `at`, or is that of the

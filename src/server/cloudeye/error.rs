@@ -117,6 +117,20 @@ impl Refusal {
         Self { status: StatusCode::METHOD_NOT_ALLOWED, code: Code::NotFound, details }
     }
 
+    pub(in crate::server) fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The published code.
+    pub(in crate::server) fn published(&self) -> &'static str {
+        self.code.published()
+    }
+
+    /// What is wrong.
+    pub(in crate::server) fn details(&self) -> &str {
+        &self.details
+    }
+
     #[cfg(test)]
     pub(super) fn code(&self) -> Code {
         self.code

@@ -121,9 +121,11 @@ impl CloudEye {
         let Ok(permit) = Arc::clone(&self.in_flight).try_acquire_owned() else {
             return Err(Refusal::new(Code::Busy, "too many requests at once"));
         };
+        let span = tracing::Span::current();
         let outcome = tokio::task::spawn_blocking(move || {
             // Kept by the work and not by the request, which goes away with its client.
             let _permit = permit;
+            let _request = span.entered();
             work(&self)
         });
         outcome.await.unwrap_or_else(|panic| {

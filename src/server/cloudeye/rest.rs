@@ -15,6 +15,9 @@ const VERSION: &str = "V1.0";
 const CALLS: [&str; 7] =
     ["metric-data", "batch-query-metric-data", "metrics", "quotas", "alarms", "events", "event-data"];
 
+/// The one call that goes on behind its name.
+const EVENT: &str = "event";
+
 /// The answer about all versions; `host` is how the client calls this server.
 pub(super) fn versions(host: &str) -> Value {
     json!({ "versions": [version_of(host)] })
@@ -64,6 +67,9 @@ pub(super) fn nowhere(path: &str) -> Refusal {
         [version, _, call] if CALLS.contains(&call) && version != VERSION && version.starts_with(['v', 'V']) => {
             Refusal::new(Code::Version, format!("the version of this interface is {VERSION}"))
         }
+        [version, _, EVENT, _] if version != VERSION && version.starts_with(['v', 'V']) => {
+            Refusal::new(Code::Version, format!("the version of this interface is {VERSION}"))
+        }
         [_, call] if CALLS.contains(&call) => {
             Refusal::new(Code::NoVersion, format!("the address begins with the version, /{VERSION}/"))
         }
@@ -86,6 +92,7 @@ mod tests {
             ("/V1.0/metrics", "ces.0003"),
             ("/v1.0/p/metric-data", "ces.0005"),
             ("/V2.0/p/metrics", "ces.0005"),
+            ("/v1.0/p/event/e", "ces.0005"),
             ("/v2/p/batch-query-metric-data", "ces.0005"),
             ("/p/metric-data", "ces.0004"),
             ("/V1.0/p/metric-data/", "ces.0016"),

@@ -55,12 +55,14 @@ impl Projects {
     /// cannot be maintained holds up neither time nor the others.
     ///
     /// # Errors
-    /// `InvalidInput` for more than [`ADVANCE_MAX`] or past the last time of all; the first of what maintaining databases
-    /// gives.
+    /// `InvalidInput` for more than [`ADVANCE_MAX`] or past the last time of all; `Unsupported` on disk; the first of what
+    /// maintaining databases gives.
     pub(in crate::server) fn pass(&self, clock: &SettableClock, by: Duration) -> Result<()> {
         if by > ADVANCE_MAX {
             return Err(Error::invalid(format!("the clock is moved by at most {ADVANCE_MAX:?} at a time")));
         }
+        // What is on disk would stay destroyed, and its time ahead of the system's.
+        self.check_in_memory()?;
         // All of it can be done, or nothing is.
         clock.check(by)?;
         let (mut rest, mut outcome) = (by, Ok(()));
@@ -152,7 +154,7 @@ impl Projects {
         self.slots.lock().iter().map(|(project, slot)| (project.clone(), Arc::clone(slot))).collect()
     }
 
-    fn check_in_memory(&self) -> Result<()> {
+    pub(in crate::server) fn check_in_memory(&self) -> Result<()> {
         if self.is_in_memory() {
             return Ok(());
         }

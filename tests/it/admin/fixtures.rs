@@ -179,6 +179,18 @@ fn seed_data_is_there_from_the_start_or_there_is_no_start() {
     for project in ["default", "other"] {
         assert_eq!((count(server.client(), project, 1), count(server.client(), project, 300)), (1, 2), "{project}");
     }
+    let data = dir.path().join("data");
+    let start =
+        |seed: &str| Server::start(&["--data", data.to_str().expect("UTF-8"), "--admin", "on", "--seed-data", seed]);
+    start(&good).terminate();
+    let more = file("more.json", format!("[{}]", item(now_millis() - 1_000, "3")));
+    let again = start(&more);
+    assert_eq!(
+        (count(again.client(), "default", 1), count(again.client(), "default", 300)),
+        (1, 2),
+        "once and for all"
+    );
+    drop(again);
     let bad = file("bad.json", format!("[{},{}]", item(now_millis(), "1"), item(now_millis(), "\"x\"")));
     for (argument, fragments) in [
         (bad.as_str(), ["bad.json", "item 1: value must be a number"]),
