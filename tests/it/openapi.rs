@@ -50,13 +50,19 @@ fn every_answer_has_a_status_that_the_document_tells_for_it() {
     // one that is too long, and with one that is packed in a way that nobody knows.
     let server = Server::start(&["--memory"]);
     let document = server.get("/_ebbtide/openapi.json").json();
+    let schemas = Schemas(&document);
     let long = vec![b' '; BODY_BYTES_MAX + 1];
     for (path, methods) in document["paths"].as_object().expect("an object") {
         for (method, about) in methods.as_object().expect("an object") {
             let send = |encoding, body| {
                 let reply = server.client().send(&method.to_uppercase(), &filled(path), encoding, body);
                 let status = reply.status.to_string();
-                assert!(about["responses"].get(&status).is_some(), "{method} {path}: {status} {}", reply.text());
+                let told = schemas.resolve(&about["responses"][&status]);
+                assert!(told.is_object(), "{method} {path}: {status} {}", reply.text());
+                if reply.status >= 400 {
+                    let schema = &told["content"]["application/json"]["schema"];
+                    assert_eq!(schemas.faults(schema, &reply.json()), [""; 0], "{method} {path}: {status}");
+                }
                 reply.status
             };
             send(&[], b"");
