@@ -222,6 +222,9 @@ impl Catalog {
 
     /// Number of selected series.
     pub(crate) fn count(&self, selector: &Selector) -> usize {
+        if selector.is_all() {
+            return self.len();
+        }
         let Some(stretch) = Stretch::of(selector) else { return 0 };
         let start = stretch.first.as_ref().map_or(Bound::Unbounded, Bound::Included);
         let ordered = self.ordered.settled();

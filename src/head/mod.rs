@@ -71,7 +71,7 @@ pub(crate) struct Head {
     runs: FxHashMap<SeriesId, Run>,
     run_bytes: usize,
     points: usize,
-    /// How many points and series there were when the points had become twice as many, the last time and the one before.
+    /// How many points and series there were when the points had become twice as many: the time before last, and the last.
     marks: [(usize, usize); 2],
     /// Where points come from, by number. Batches that nothing tells apart share one.
     origins: Vec<Origin>,

@@ -70,6 +70,11 @@ impl Selector {
         (self.namespace.as_deref(), self.metric.as_deref())
     }
 
+    /// Whether every series is.
+    pub(crate) fn is_all(&self) -> bool {
+        self.namespace.is_none() && self.metric.is_none() && self.dimensions.is_empty()
+    }
+
     /// Whether the series is selected.
     pub fn matches(&self, key: &SeriesKey) -> bool {
         self.namespace.as_deref().is_none_or(|namespace| namespace == key.namespace())

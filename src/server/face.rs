@@ -2,7 +2,7 @@
 //! means is the business of the faces themselves.
 
 use axum::http::header::{CONTENT_TYPE, HOST, RETRY_AFTER};
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
@@ -11,6 +11,9 @@ use crate::server::cloudeye::Refusal;
 /// After how many seconds a client may try again what was refused with a status: too many requests at once last for
 /// milliseconds, and a full disk is looked at again within 15 s.
 const RETRY_SECS: [(StatusCode, u16); 2] = [(StatusCode::TOO_MANY_REQUESTS, 1), (StatusCode::SERVICE_UNAVAILABLE, 15)];
+
+/// By which scheme a client came to what stands in front of the server.
+const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
 /// One of the APIs of a server.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -69,9 +72,13 @@ pub(super) fn project_of(path: &str) -> Option<&str> {
     (VERSIONS_OF_PROJECTS.contains(&version) && !project.is_empty()).then_some(project)
 }
 
-/// Where the client found us, so that what it is told leads it here again.
-pub(super) fn host(headers: &HeaderMap) -> &str {
-    headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost")
+/// Where the client found us, such as `http://localhost:8640`, so that what it is told leads it here again: also through
+/// something in front that speaks TLS and says so.
+pub(super) fn origin(headers: &HeaderMap) -> String {
+    let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+    let scheme =
+        text(FORWARDED_PROTO).filter(|scheme| scheme.eq_ignore_ascii_case("https")).map_or("http", |_| "https");
+    format!("{scheme}://{}", text(HOST).unwrap_or("localhost"))
 }
 
 /// An answer of JSON.

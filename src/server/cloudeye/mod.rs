@@ -46,7 +46,7 @@ use self::known::KnownMetrics;
 use self::list::Listing;
 pub(super) use self::query::ANSWER_POINTS_MAX;
 use self::query::Question;
-use super::face::host;
+use super::face::origin;
 use super::profile::Profile;
 use super::projects::{ProjectId, Projects};
 use super::rules::Rules;
@@ -97,9 +97,9 @@ impl CloudEye {
     /// The addresses of this face.
     pub(super) fn routes(self) -> Router {
         Router::new()
-            .route("/", get(async |headers: HeaderMap| json_body(&rest::versions(host(&headers)))))
-            .route("/V1.0", get(async |headers: HeaderMap| json_body(&rest::version(host(&headers)))))
-            .route("/V1.0/", get(async |headers: HeaderMap| json_body(&rest::version(host(&headers)))))
+            .route("/", get(async |headers: HeaderMap| json_body(&rest::versions(&origin(&headers)))))
+            .route("/V1.0", get(async |headers: HeaderMap| json_body(&rest::version(&origin(&headers)))))
+            .route("/V1.0/", get(async |headers: HeaderMap| json_body(&rest::version(&origin(&headers)))))
             .route("/V1.0/{project_id}/metric-data", get(query).post(add_points))
             .route("/V1.0/{project_id}/batch-query-metric-data", post(query_many))
             .route("/V1.0/{project_id}/metrics", get(list))

@@ -18,20 +18,20 @@ const CALLS: [&str; 7] =
 /// The one call that goes on behind its name.
 const EVENT: &str = "event";
 
-/// The answer about all versions; `host` is how the client calls this server.
-pub(super) fn versions(host: &str) -> Value {
-    json!({ "versions": [version_of(host)] })
+/// The answer about all versions; `origin` is where the client found this server.
+pub(super) fn versions(origin: &str) -> Value {
+    json!({ "versions": [version_of(origin)] })
 }
 
 /// The answer about the one version.
-pub(super) fn version(host: &str) -> Value {
-    json!({ "version": version_of(host) })
+pub(super) fn version(origin: &str) -> Value {
+    json!({ "version": version_of(origin) })
 }
 
-fn version_of(host: &str) -> Value {
+fn version_of(origin: &str) -> Value {
     json!({
         "id": VERSION,
-        "links": [{ "href": format!("http://{host}/{VERSION}"), "rel": "self" }],
+        "links": [{ "href": format!("{origin}/{VERSION}"), "rel": "self" }],
         "min_version": "",
         "status": "CURRENT",
         "updated": "2018-09-30T00:00:00Z",

@@ -18,8 +18,8 @@ const SERVICES: [(&str, &str); 6] = [
 ];
 
 /// The whole of it, as a log-in gives it.
-pub(super) fn catalog(host: &str, project: &str, region: &str) -> Value {
-    let service = |(kind, path)| json!({ "type": kind, "id": kind, "name": kind, "endpoints": [endpoint(kind, path, host, project, region)] });
+pub(super) fn catalog(origin: &str, project: &str, region: &str) -> Value {
+    let service = |(kind, path)| json!({ "type": kind, "id": kind, "name": kind, "endpoints": [endpoint(kind, path, origin, project, region)] });
     SERVICES.into_iter().map(service).collect()
 }
 
@@ -29,13 +29,12 @@ pub(super) fn services_of() -> Value {
 }
 
 /// The endpoints alone.
-pub(super) fn endpoints_of(host: &str, project: &str, region: &str) -> Value {
-    SERVICES.into_iter().map(|(kind, path)| endpoint(kind, path, host, project, region)).collect()
+pub(super) fn endpoints_of(origin: &str, project: &str, region: &str) -> Value {
+    SERVICES.into_iter().map(|(kind, path)| endpoint(kind, path, origin, project, region)).collect()
 }
 
-fn endpoint(kind: &str, path: &str, host: &str, project: &str, region: &str) -> Value {
-    let url =
-        if path.ends_with('/') { format!("http://{host}{path}{project}") } else { format!("http://{host}{path}") };
+fn endpoint(kind: &str, path: &str, origin: &str, project: &str, region: &str) -> Value {
+    let url = if path.ends_with('/') { format!("{origin}{path}{project}") } else { format!("{origin}{path}") };
     json!({
         "id": format!("{kind}-public"),
         "service_id": kind,
@@ -54,7 +53,7 @@ mod tests {
     #[test]
     fn every_type_that_clients_look_up_leads_to_its_face() {
         // auth-and-clients 3.1.
-        let catalog = catalog("h:1", "p", "eu-de");
+        let catalog = catalog("http://h:1", "p", "eu-de");
         for (kind, url) in [
             ("ces", "http://h:1/V1.0/p"),
             ("cesv1", "http://h:1/V1.0/p"),
@@ -68,7 +67,7 @@ mod tests {
             assert_eq!((&endpoint["url"], &endpoint["region"]), (&json!(url), &json!("eu-de")), "{kind}");
             assert_eq!(endpoint["interface"], "public");
         }
-        let (services, endpoints) = (services_of(), endpoints_of("h:1", "p", "eu-de"));
+        let (services, endpoints) = (services_of(), endpoints_of("http://h:1", "p", "eu-de"));
         for (place, service) in catalog.as_array().expect("a list").iter().enumerate() {
             assert_eq!(services[place]["id"], endpoints[place]["service_id"], "the parts belong together");
             assert_eq!(endpoints[place], service["endpoints"][0]);

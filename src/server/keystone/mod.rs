@@ -18,7 +18,7 @@ use self::catalog::{catalog, endpoints_of, services_of};
 use self::login::Login;
 use crate::server::auth::{Denied, Grant, Guard, Visitor};
 use crate::server::calendar::show;
-use crate::server::face::{Face, host, json_answer};
+use crate::server::face::{Face, json_answer, origin};
 use crate::server::ids::Naming;
 use crate::server::projects::ProjectId;
 use crate::server::site::Site;
@@ -76,7 +76,7 @@ impl Keystone {
     }
 
     /// What is told of a token.
-    fn token(&self, grant: &Grant, methods: &[String], host: &str) -> Value {
+    fn token(&self, grant: &Grant, methods: &[String], origin: &str) -> Value {
         let domain = json!({ "id": DOMAIN.0, "name": DOMAIN.1 });
         json!({ "token": {
             "methods": methods,
@@ -87,7 +87,7 @@ impl Keystone {
             "issued_at": show(grant.issued),
             "expires_at": show(grant.expires()),
             "audit_ids": [],
-            "catalog": catalog(host, &grant.project, &self.region),
+            "catalog": catalog(origin, &grant.project, &self.region),
         } })
     }
 
@@ -104,7 +104,7 @@ impl Keystone {
 }
 
 async fn version(headers: HeaderMap) -> Response {
-    let href = format!("http://{}/v3/", host(&headers));
+    let href = format!("{}/v3/", origin(&headers));
     json_answer(
         StatusCode::OK,
         &json!({ "version": {
@@ -148,7 +148,7 @@ async fn create_token(
     let grant = Grant { user, project, issued: now };
     let token = keystone.site.ids.next(Naming::Thing);
     keystone.site.issued.add(&token, grant.clone());
-    let mut body = keystone.token(&grant, &login.methods(), host(&headers));
+    let mut body = keystone.token(&grant, &login.methods(), &origin(&headers));
     if query.is_some_and(|query| query.split('&').any(|each| each == "nocatalog" || each.starts_with("nocatalog="))) {
         body["token"].as_object_mut().expect("a token is an object").remove("catalog");
     }
@@ -161,7 +161,7 @@ async fn show_token(State(keystone): State<Arc<Keystone>>, headers: HeaderMap) -
     let Some(grant) = token.and_then(|token| keystone.site.issued.find(token, keystone.site.clock.beneath())) else {
         return no_such_token();
     };
-    json_answer(StatusCode::OK, &keystone.token(&grant, &["password".to_owned()], host(&headers)))
+    json_answer(StatusCode::OK, &keystone.token(&grant, &["password".to_owned()], &origin(&headers)))
 }
 
 async fn revoke_token(State(keystone): State<Arc<Keystone>>, headers: HeaderMap) -> Response {
@@ -192,7 +192,7 @@ async fn projects(
         (Some(asked), None) => (own.as_str(), asked.as_ref()),
         (None, _) => (own.as_str(), own.as_str()),
     };
-    let href = format!("http://{}/v3/projects", host(&headers));
+    let href = format!("{}/v3/projects", origin(&headers));
     json_answer(
         StatusCode::OK,
         &json!({
@@ -212,7 +212,7 @@ async fn projects(
 }
 
 async fn domains(headers: HeaderMap) -> Response {
-    let href = format!("http://{}/v3/auth/domains", host(&headers));
+    let href = format!("{}/v3/auth/domains", origin(&headers));
     json_answer(
         StatusCode::OK,
         &json!({
@@ -227,9 +227,9 @@ async fn own_catalog(
     Extension(visitor): Extension<Visitor>,
     headers: HeaderMap,
 ) -> Response {
-    let host = host(&headers);
-    let catalog = catalog(host, &keystone.project_of(&visitor, &headers), &keystone.region);
-    let href = format!("http://{host}/v3/auth/catalog");
+    let origin = origin(&headers);
+    let catalog = catalog(&origin, &keystone.project_of(&visitor, &headers), &keystone.region);
+    let href = format!("{origin}/v3/auth/catalog");
     json_answer(StatusCode::OK, &json!({ "catalog": catalog, "links": { "self": href } }))
 }
 
@@ -244,7 +244,7 @@ async fn endpoints(
     headers: HeaderMap,
 ) -> Response {
     let project = keystone.project_of(&visitor, &headers);
-    let endpoints = endpoints_of(host(&headers), &project, &keystone.region);
+    let endpoints = endpoints_of(&origin(&headers), &project, &keystone.region);
     json_answer(StatusCode::OK, &json!({ "endpoints": endpoints, "links": {} }))
 }
 

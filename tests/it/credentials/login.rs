@@ -112,6 +112,11 @@ fn projects_domains_and_catalogue_are_those_of_whoever_asks() {
     assert_eq!(url(&bound), "http://test/V1.0/mine");
     assert_eq!(url(&[free[0], ("x-project-id", "asked")]), "http://test/V1.0/asked");
     assert_eq!(url(&free), "http://test/V1.0/default");
+    assert_eq!(
+        url(&[free[0], ("x-forwarded-proto", "https")]),
+        "https://test/V1.0/default",
+        "as it came to what is in front"
+    );
     assert_eq!(get("/v3/services", &bound)["services"][0]["type"], "ces");
     assert_eq!(get("/v3/endpoints", &bound)["endpoints"][0]["url"], "http://test/V1.0/mine");
     assert_eq!(get("/v3/nothing", &bound)["error"]["title"], "Not Found", "in the shape of its face");
