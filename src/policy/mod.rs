@@ -1,0 +1,5 @@
+//! Backup policies: when a backup is due, which ones may go, and what is kept of all that in a file. Knows neither
+//! databases nor requests; who makes and removes backups asks here what to do.
+
+pub(crate) mod retention;
+pub(crate) mod schedule;
