@@ -18,9 +18,6 @@ pub(crate) const BACKUPS_MAX: usize = 10_000;
 /// Most tags of a policy: what the published page says.
 pub(crate) const TAGS_MAX: usize = 10;
 
-/// Longest text of any kind, in bytes.
-pub(crate) const TEXT_BYTES_MAX: usize = 256;
-
 /// The name of the policy that every project has.
 pub(crate) const DEFAULT_NAME: &str = "default";
 

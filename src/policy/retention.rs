@@ -76,7 +76,7 @@ impl Retention {
                 place + 1 == times.len() || age <= i64::from(days) * DAY_MILLIS
             }
         };
-        (0..times.len()).filter(|&place| !stays(place) && !(self.first_of_month && is_first(place))).collect()
+        (0..times.len()).filter(|&place| !(stays(place) || self.first_of_month && is_first(place))).collect()
     }
 }
 

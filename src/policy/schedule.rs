@@ -224,8 +224,9 @@ mod tests {
     #[test]
     fn runs_are_on_the_hours_and_days_of_the_schedule() {
         // Method: all runs of a month, as (day, hour) of UTC.
+        type Row = (&'static [u8], Days, Zone, &'static [(i64, i64)]);
         use WeekDay::{Friday, Monday, Sunday};
-        let table: [(&[u8], Days, Zone, &[(i64, i64)]); 5] = [
+        let table: [Row; 5] = [
             (&[2], Days::Every(10), Zone::UTC, &[(1, 2), (11, 2), (21, 2), (31, 2)]),
             (&[12, 0], Days::Every(14), Zone::UTC, &[(1, 0), (1, 12), (15, 0), (15, 12), (29, 0), (29, 12)]),
             (&[6], Days::On(vec![Sunday]), Zone::UTC, &[(6, 6), (13, 6), (20, 6), (27, 6)]),

@@ -21,6 +21,11 @@ pub(super) fn read_compact(text: &str) -> Option<Timestamp> {
     Some(Timestamp::from_secs(days * 86_400 + hour * 3_600 + minute * 60 + second))
 }
 
+/// Such as `20260101T000000Z`.
+pub(super) fn show_compact(time: Timestamp) -> String {
+    show_millis(time).chars().take(19).filter(char::is_ascii_alphanumeric).chain(['Z']).collect()
+}
+
 /// Such as `2026-01-01T00:00:00.000000Z`.
 pub(super) fn show(time: Timestamp) -> String {
     format!("{}000Z", show_millis(time))
@@ -51,6 +56,7 @@ mod tests {
         ] {
             assert_eq!(read_compact(text), Some(Timestamp::from_secs(secs)), "{text}");
             assert_eq!(show(Timestamp::from_secs(secs)), shown);
+            assert_eq!(show_compact(Timestamp::from_secs(secs)), text);
         }
         assert_eq!(show(Timestamp::from_millis(7)), "1970-01-01T00:00:00.007000Z");
     }

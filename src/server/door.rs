@@ -34,10 +34,17 @@ pub(super) struct Door {
     site: Arc<Site>,
     guard: Guard,
     /// None where only the admin's requests are answered.
-    faces: Option<Router>,
+    faces: Option<Faces>,
     /// None where those are not.
     admin: Option<Router>,
     logs_access: bool,
+}
+
+/// The routes of the API. Those of backups are apart: some of them lie within the paths of another face.
+#[derive(Clone, Debug)]
+pub(super) struct Faces {
+    pub(super) general: Router,
+    pub(super) backup: Router,
 }
 
 /// A request on its way.
@@ -62,7 +69,7 @@ impl Door {
     }
 
     /// The same, answering what is for the API.
-    pub(super) fn with_faces(self, faces: Router) -> Self {
+    pub(super) fn with_faces(self, faces: Faces) -> Self {
         Self { faces: Some(faces), ..self }
     }
 
@@ -91,7 +98,8 @@ impl Door {
         let face = Face::of(head.uri.path());
         let router = match (face, &self.admin, &self.faces) {
             (Face::Admin, Some(admin), _) => return Ok(answer(admin, head, body).await),
-            (Face::CloudEye | Face::Identity, _, Some(faces)) => faces,
+            (Face::CloudEye | Face::Identity, _, Some(faces)) => &faces.general,
+            (Face::Backup, _, Some(faces)) => &faces.backup,
             // A door that is not there looks like any other address where nothing is.
             (Face::Admin, None, Some(_)) => return Ok(nothing(Face::CloudEye, "ces.0016")),
             (_, _, None) => return Ok(nothing(Face::Admin, "not_found")),
@@ -172,7 +180,7 @@ fn deny(face: Face, why: Denied) -> Response {
     };
     match face {
         Face::CloudEye => Refusal::new(code, why).into_response(),
-        Face::Identity | Face::Admin => face.refuse(status, "", &why),
+        Face::Identity | Face::Backup | Face::Admin => face.refuse(status, "", &why),
     }
 }
 

@@ -12,7 +12,7 @@ use std::time::Duration;
 use axum::body::Bytes;
 use axum::http::header::{CONNECTION, EXPECT};
 use axum::http::{HeaderValue, Request};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use http_body_util::BodyExt;
 use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::http1;
@@ -25,6 +25,7 @@ use tokio::time::timeout;
 
 use super::cloudeye::{Code, Refusal};
 use super::door::{Door, HangUp};
+use super::face::Face;
 use super::patience::{Attention, Patient};
 use super::timeouts::Timeouts;
 
@@ -150,6 +151,8 @@ fn converse(
 async fn answer(request: Request<Incoming>, door: &Door, times: Timeouts) -> Result<Response, HangUp> {
     let (head, mut body) = request.into_parts();
     let mut visit = door.enter(&head);
+    let face = Face::of(head.uri.path());
+    let refuse = |refusal: Refusal, unread, times| refuse(refusal.told_by(face), unread, times);
     let response = if body.size_hint().lower() > BODY_BYTES_MAX as u64 {
         // A client that waits to be told to go on must not be: it would send what is refused already.
         let is_coming = !head.headers.contains_key(EXPECT);
@@ -200,13 +203,12 @@ async fn read(body: &mut Incoming) -> Result<Bytes, Unread> {
 }
 
 /// Refuses a request whose body was not read. The connection ends with it.
-fn refuse(refusal: Refusal, unread: Option<Incoming>, times: Timeouts) -> Response {
+fn refuse(mut response: Response, unread: Option<Incoming>, times: Timeouts) -> Response {
     // NOTE: closing a connection with unread bytes in it resets it, and a reset takes the answer from a client that
     // has not read it yet. So what still comes is read and thrown away for a while.
     if let Some(body) = unread {
         tokio::spawn(timeout(times.drain, drain(body)));
     }
-    let mut response = refusal.into_response();
     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     response
 }

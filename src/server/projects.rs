@@ -265,6 +265,12 @@ impl Projects {
         Ok(Opened { db, at: self.clock.monotonic(), files })
     }
 
+    /// The folder of a project, whether or not it is there; none in memory.
+    pub(super) fn folder(&self, project: &ProjectId) -> Option<PathBuf> {
+        let Home::Disk(data) = &self.home else { return None };
+        Some(data.join(PROJECTS).join(project.as_str()))
+    }
+
     /// The id of the project's own volume, whether or not there is one yet.
     ///
     /// # Errors

@@ -21,7 +21,11 @@ fn told(client: Client) -> Vec<(String, Vec<String>)> {
 
 /// A path with something good in place of its parameters.
 fn filled(path: &str) -> String {
-    path.replace("{project_id}", "p").replace("{name}", "n").replace("{id}", "1").replace("{event_name}", "e")
+    path.replace("{project_id}", "p")
+        .replace("{name}", "n")
+        .replace("{id}", "1")
+        .replace("{event_name}", "e")
+        .replace("{key}", "k")
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! POLICIES on a disk in memory: what is saved is found, and what is damaged is told and never believed.
 
 use super::*;
-use crate::env::disk::{DiskFile as _, Lock};
+use crate::env::disk::Lock;
 use crate::env::memory::MemoryDisk;
 
 const DIR: &str = "p";

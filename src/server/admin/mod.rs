@@ -8,6 +8,7 @@ mod points;
 mod requests;
 mod snapshots;
 mod state;
+mod volumes;
 
 use std::sync::Arc;
 
@@ -78,6 +79,7 @@ impl Admin {
             .route("/_ebbtide/snapshots/{name}", put(snapshots::take).delete(snapshots::remove))
             .route("/_ebbtide/snapshots/{name}/restore", post(snapshots::put_back))
             .route("/_ebbtide/points", get(points::read).post(points::write))
+            .route("/_ebbtide/volumes", post(volumes::declare))
             .route("/_ebbtide/openapi.json", get(openapi))
             .route("/metrics", get(metrics))
             .fallback(nothing)

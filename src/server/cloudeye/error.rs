@@ -8,6 +8,7 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 
 use crate::error::{Error, ErrorKind};
+use crate::server::face::Face;
 
 /// After how many seconds a client may try again what the server cannot do now: a full disk is looked at again within
 /// this time.
@@ -122,6 +123,14 @@ impl Refusal {
     pub(in crate::server) fn method_not_allowed() -> Self {
         let details = "this address does not know this method".into();
         Self { status: StatusCode::METHOD_NOT_ALLOWED, code: Code::NotFound, details }
+    }
+
+    /// The same in the shape of another face.
+    pub(in crate::server) fn told_by(self, face: Face) -> Response {
+        match face {
+            Face::CloudEye => self.into_response(),
+            _ => face.refuse(self.status, self.code.published(), &self.details),
+        }
     }
 
     #[cfg(test)]

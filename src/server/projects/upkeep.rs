@@ -2,13 +2,19 @@
 //! looked at and kept up, but neither emptied nor put back: their directory belongs to its owner.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::env::clock::Clock as _;
+use crate::env::disk::Disk as _;
 use crate::env::memory::MemoryDisk;
+use crate::env::real::RealDisk;
 use crate::error::{Error, ErrorKind, Result};
+use crate::server::backups::Backups;
 use crate::server::clock::SettableClock;
-use crate::server::projects::{Lease, ProjectId, Projects, close};
+use crate::server::ids::Ids;
+use crate::server::projects::{Home, Lease, PROJECTS, ProjectId, Projects, close};
 
 /// Farthest that time is moved by one call: each half hour of it is worked through.
 const ADVANCE_MAX: Duration = Duration::from_secs(366 * 86_400);
@@ -40,11 +46,34 @@ impl Projects {
         slots.into_iter().filter_map(lease).collect()
     }
 
-    /// Moves time forward and, on the way and in its order, does everything that falls due in open databases.
+    /// The projects that have a folder on disk, in order, and where it is.
+    ///
+    /// # Errors
+    /// `Io` when the server's directory cannot be read.
+    pub(in crate::server) fn folders(&self) -> Result<Vec<(ProjectId, PathBuf)>> {
+        let Home::Disk(data) = &self.home else { return Ok(Vec::new()) };
+        let dir = data.join(PROJECTS);
+        let names = match RealDisk.list(&dir) {
+            Ok(names) => names,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(Error::io(format_args!("cannot list {}", dir.display()), error)),
+        };
+        let folder = |name: &String| ProjectId::new(name).map(|project| (project, dir.join(name)));
+        Ok(names.iter().filter_map(folder).collect())
+    }
+
+    /// Moves time forward and, on the way and in its order, does everything that falls due in open databases, and makes
+    /// each backup at its very moment.
     ///
     /// # Errors
     /// `InvalidInput` for more than [`ADVANCE_MAX`] or past the last time of all; what maintaining a database gives.
-    pub(in crate::server) fn pass(&self, clock: &SettableClock, by: Duration) -> Result<()> {
+    pub(in crate::server) fn pass(
+        &self,
+        clock: &SettableClock,
+        by: Duration,
+        backups: &Backups,
+        ids: &Ids,
+    ) -> Result<()> {
         if by > ADVANCE_MAX {
             return Err(Error::invalid(format!("the clock is moved by at most {ADVANCE_MAX:?} at a time")));
         }
@@ -52,9 +81,13 @@ impl Projects {
         clock.check(by)?;
         let mut rest = by;
         while !rest.is_zero() {
-            let step = rest.min(STEP);
+            let now = clock.now().as_millis();
+            let next = backups.next_run().and_then(|next| u64::try_from(next.as_millis().saturating_sub(now)).ok());
+            let until_next = next.filter(|millis| *millis > 0).map_or(STEP, Duration::from_millis);
+            let step = rest.min(STEP).min(until_next);
             clock.advance(step)?;
             self.maintain()?;
+            backups.run_due(ids)?;
             rest -= step;
         }
         Ok(())
@@ -97,6 +130,17 @@ impl Projects {
         Ok(Image(slots.into_iter().filter_map(copy).collect()))
     }
 
+    /// Copies what one project has stored; nothing where it has no database.
+    ///
+    /// # Errors
+    /// `Unsupported` on disk.
+    pub(in crate::server) fn copy_of(&self, project: &ProjectId) -> Result<Option<MemoryDisk>> {
+        self.check_in_memory()?;
+        let slot = self.slots.lock().get(project).map(Arc::clone);
+        let copy = |slot: Arc<super::Slot>| Some(slot.db.lock().as_ref()?.files.as_ref()?.copy());
+        Ok(slot.and_then(copy))
+    }
+
     /// Puts what was copied in place of everything that is stored. The clock must stand where it stood then, or later.
     ///
     /// # Errors
@@ -126,17 +170,21 @@ impl Projects {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::env::clock::{Clock, SystemClock};
+    use crate::env::clock::SystemClock;
     use crate::model::durability::Durability;
     use crate::model::point::Point;
     use crate::model::rollup::Late;
     use crate::model::series::SeriesKey;
     use crate::model::time::{TimeRange, Ttl};
-    use crate::server::projects::Home;
 
-    fn projects(home: Home) -> (Arc<SettableClock>, Projects) {
+    fn projects(home: Home) -> (Arc<SettableClock>, Arc<Projects>) {
         let clock = Arc::new(SettableClock::over(Arc::new(SystemClock::default())));
-        (clock.clone(), Projects::new(home, Durability::Sync, Late::Correct, clock))
+        (clock.clone(), Arc::new(Projects::new(home, Durability::Sync, Late::Correct, clock)))
+    }
+
+    fn pass(projects: &Arc<Projects>, clock: &Arc<SettableClock>, by: Duration) -> Result<()> {
+        let backups = Backups::open(Arc::clone(projects), clock.clone(), Vec::new())?;
+        projects.pass(clock, by, &backups, &Ids::new(None))
     }
 
     fn key() -> SeriesKey {
@@ -156,11 +204,11 @@ mod tests {
         let id = ProjectId::new("p").expect("a good id");
         let db = projects.open_or_create(&id).expect("opens");
         db.insert(&key(), Point::new(clock.now(), 7).with_ttl(Ttl::from_secs(3_600))).expect("stored");
-        projects.pass(&clock, Duration::from_secs(86_400)).expect("time passes");
+        pass(&projects, &clock, Duration::from_secs(86_400)).expect("time passes");
         assert_eq!(counts(&projects, &id), (0, 1));
         assert_eq!((db.stats().points, db.stats().recent_points), (0, 0), "its bytes have gone");
         assert!(!db.stats().deletion_suspended);
-        assert!(projects.pass(&clock, ADVANCE_MAX + Duration::from_secs(1)).is_err());
+        assert!(pass(&projects, &clock, ADVANCE_MAX + Duration::from_secs(1)).is_err());
     }
 
     #[test]
@@ -176,7 +224,7 @@ mod tests {
         let (image, wall) = (projects.image().expect("in memory"), clock.wall());
         assert!(image.bytes() > 0 && image.projects().eq([&id]));
         insert(now + Duration::from_secs(1));
-        projects.pass(&clock, Duration::from_secs(3_600)).expect("time passes");
+        pass(&projects, &clock, Duration::from_secs(3_600)).expect("time passes");
         assert_eq!(counts(&projects, &id).0, 0);
         for _ in 0..2 {
             projects.clear().expect("in memory");
