@@ -15,7 +15,7 @@ use crate::engine::shelf::Shelf;
 use crate::engine::view::Frozen;
 use crate::error::{Error, ErrorKind, Result};
 use crate::manifest::{Edit, Flushed};
-use crate::model::limits::{FROZEN_HEADS_MAX, HEAD_RIPE_BYTES, HEAD_RIPE_POINTS, HEAD_UNITS_MAX};
+use crate::model::limits::{FROZEN_HEADS_MAX, HEAD_UNITS_MAX};
 use crate::model::packed::PackedPoint;
 use crate::model::segment::{Deletion, ExpiryClass, Partition, Role};
 use crate::model::series::{SeriesId, SeriesKey};
@@ -94,7 +94,7 @@ impl Engine {
         let (settings, gauges) = (&self.settings, &self.gauges);
         let bytes = gauges.active_bytes();
         bytes >= settings.head_bytes_max / HEAD_PART
-            || (bytes >= HEAD_RIPE_BYTES && gauges.active_points_per_series() >= HEAD_RIPE_POINTS)
+            || gauges.is_active_ripe()
             || gauges.active_log() >= settings.log_bytes_max / HEAD_PART as u64
             || gauges.active_units() >= HEAD_UNITS_MAX
     }

@@ -182,13 +182,15 @@ fn a_segment_that_becomes_unreadable_between_two_passes_has_the_flush_tried_agai
     assert!(bounds > 0, "no window says that it is a bound");
 }
 
-/// Writes a hundred points of each of some series, again and again; the most memory that recent points took.
-fn head_peak(series: u64, rounds: i64) -> u64 {
+/// Writes a hundred points of each of some series, again and again, of the same or of others each time; the most memory
+/// that recent points took.
+fn head_peak(series: u64, rounds: i64, are_same: bool) -> u64 {
     let engine = open(&FaultyDisk::default());
-    let keys: Vec<SeriesKey> = (0..series).map(key).collect();
     let mut peak = 0;
     for round in 0..rounds {
         let first = START + 100 * round;
+        let before = if are_same { 0 } else { series * round.unsigned_abs() };
+        let keys: Vec<SeriesKey> = (before..before + series).map(key).collect();
         for keys in keys.chunks(500) {
             let mut batch = WriteBatch::new();
             for key in keys {
@@ -206,10 +208,12 @@ fn head_peak(series: u64, rounds: i64) -> u64 {
 #[test]
 fn a_head_is_set_aside_when_it_is_ripe() {
     // Goal: a head that gains nothing by growing takes no more memory, and one of many series goes on. Method: as many
-    // points, of few series and of many.
+    // points, of few series, of many, and of ever new ones.
     let ripe = HEAD_RIPE_BYTES as u64;
-    let few = head_peak(20, 1_200);
+    let few = head_peak(20, 1_200, true);
     assert!((ripe * 9 / 10..ripe * 5 / 4).contains(&few), "{few} bytes of few series");
-    let many = head_peak(5_000, 5);
-    assert!(many > ripe, "{many} bytes of many series");
+    let many = head_peak(5_000, 5, true);
+    assert!(many > ripe * 5 / 4, "{many} bytes of many series");
+    let passing = head_peak(500, 50, false);
+    assert!((ripe * 9 / 10..ripe * 5 / 4).contains(&passing), "{passing} bytes of series that come and go");
 }

@@ -64,8 +64,7 @@ impl Troubles {
 pub(super) struct Gauges {
     head_bytes: AtomicUsize,
     active_bytes: AtomicUsize,
-    active_points: AtomicUsize,
-    active_series: AtomicUsize,
+    is_active_ripe: AtomicBool,
     active_log: AtomicU64,
     active_units: AtomicUsize,
     log_bytes: AtomicU64,
@@ -75,8 +74,7 @@ impl Gauges {
     pub(super) fn note_view(&self, view: &View) {
         self.head_bytes.store(view.head_bytes(), Ordering::Relaxed);
         self.active_bytes.store(view.active.bytes(), Ordering::Relaxed);
-        self.active_points.store(view.active.len(), Ordering::Relaxed);
-        self.active_series.store(view.active.series_len(), Ordering::Relaxed);
+        self.is_active_ripe.store(view.active.is_ripe(), Ordering::Relaxed);
         self.active_log.store(view.active_log, Ordering::Relaxed);
         self.active_units.store(view.active.units().list().len(), Ordering::Relaxed);
     }
@@ -95,9 +93,9 @@ impl Gauges {
         self.active_bytes.load(Ordering::Relaxed)
     }
 
-    /// Their number for each of their series.
-    pub(super) fn active_points_per_series(&self) -> usize {
-        self.active_points.load(Ordering::Relaxed) / self.active_series.load(Ordering::Relaxed).max(1)
+    /// Whether they gain nothing by becoming more.
+    pub(super) fn is_active_ripe(&self) -> bool {
+        self.is_active_ripe.load(Ordering::Relaxed)
     }
 
     /// Log of those.

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 use crate::model::durability::Sequence;
+use crate::model::limits::{HEAD_RIPE_BYTES, HEAD_RIPE_POINTS};
 use crate::model::packed::{NEVER, NEVER_AFTER, PackedPoint, Tag, Units};
 use crate::model::series::SeriesId;
 use crate::model::time::{TimeRange, Timestamp};
@@ -55,6 +56,9 @@ struct Manner {
     origin: u32,
 }
 
+/// Points for each series from which on one that gets no more is told from one whose turn has not come again.
+const PASSING_POINTS_MIN: usize = 8;
+
 /// A larger table of manners is not kept for the next batch, which would have to empty all of it.
 const KNOWN_MANNERS_KEPT: usize = 256;
 
@@ -67,6 +71,8 @@ pub(crate) struct Head {
     runs: FxHashMap<SeriesId, Run>,
     run_bytes: usize,
     points: usize,
+    /// How many points and series there were when the points had become twice as many, the last time and the one before.
+    marks: [(usize, usize); 2],
     /// Where points come from, by number. Batches that nothing tells apart share one.
     origins: Vec<Origin>,
     /// What points were written as, by number.
@@ -101,6 +107,9 @@ impl Head {
 
     /// Notes where the points that follow come from.
     pub(crate) fn begin(&mut self, origin: Origin) {
+        if self.points >= 2 * self.marks[1].0 {
+            self.marks = [self.marks[1], (self.points, self.runs.len())];
+        }
         let is_known = self.origins.last().is_some_and(|last| last.accepted_at == origin.accepted_at);
         let is_erased = std::mem::take(&mut self.is_erased);
         if !is_known || is_erased {
@@ -277,14 +286,27 @@ impl Head {
         series
     }
 
-    /// Number of series with points.
-    pub(crate) fn series_len(&self) -> usize {
-        self.runs.len()
-    }
-
     /// The units that the points name by number.
     pub(crate) fn units(&self) -> &Arc<Units> {
         &self.units
+    }
+
+    /// Whether it is large enough to be set aside, and gains nothing by growing.
+    pub(crate) fn is_ripe(&self) -> bool {
+        let are_long = self.points / HEAD_RIPE_POINTS >= self.runs.len();
+        self.bytes() >= HEAD_RIPE_BYTES && (are_long || self.is_passed_through())
+    }
+
+    /// Whether series come and go: since a quarter to a half of the points were there, at least half as many new series have
+    /// come for as many points as before. Where it is always the same series that go on, none come, once each has come.
+    fn is_passed_through(&self) -> bool {
+        let (points, series) = self.marks[0];
+        if self.points < PASSING_POINTS_MIN * self.runs.len() {
+            return false;
+        }
+        // Some may have been erased.
+        let (new_points, new_series) = (self.points.saturating_sub(points), self.runs.len().saturating_sub(series));
+        2 * new_series * self.points >= new_points * self.runs.len()
     }
 
     /// Number of points.

@@ -39,6 +39,11 @@ impl SettableClock {
         Self { beneath, state: Mutex::new(State { wall: Wall::Running(0), monotonic: (start, start) }) }
     }
 
+    /// What the clock beneath says, however this one was moved: credentials are of the world outside.
+    pub(super) fn beneath(&self) -> Timestamp {
+        self.beneath.now()
+    }
+
     pub(super) fn wall(&self) -> Wall {
         self.state.lock().wall
     }

@@ -8,16 +8,17 @@ use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::http::header::CONTENT_ENCODING;
 use axum::http::{HeaderName, HeaderValue, Request, StatusCode, request};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use tower::ServiceExt as _;
 
 use crate::env::clock::Clock as _;
-use crate::server::auth::{Denied, Guard};
+use crate::server::auth::{Denied, Guard, Visitor};
 use crate::server::cloudeye::{Code, Refusal};
 use crate::server::face::{Face, project_of};
 use crate::server::faults::Outcome;
 use crate::server::gzip::{self, Unpacked};
 use crate::server::http::BODY_BYTES_MAX;
+use crate::server::ids::Naming;
 use crate::server::journal::Entry;
 use crate::server::operation::{self, Operation};
 use crate::server::site::Site;
@@ -27,6 +28,9 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Longest id of a client, in characters.
 const REQUEST_ID_CHARS_MAX: usize = 64;
+
+/// Most bytes that are worked on where other requests wait: some tenths of a millisecond's worth.
+const AT_ONCE_BYTES_MAX: usize = 64 << 10;
 
 /// What is behind one address.
 #[derive(Clone, Debug)]
@@ -59,6 +63,13 @@ pub(super) struct Visit {
     entry: Option<Entry>,
 }
 
+impl Visit {
+    /// What is logged on the way says which request it is about.
+    pub(super) fn span(&self) -> tracing::Span {
+        tracing::info_span!("request", id = self.id.to_str().unwrap_or_default())
+    }
+}
+
 /// The connection is to end without an answer.
 #[derive(Debug)]
 pub(super) struct HangUp;
@@ -81,7 +92,8 @@ impl Door {
     /// A request has begun: its headers are there.
     pub(super) fn enter(&self, head: &request::Parts) -> Visit {
         let given = head.headers.get(REQUEST_ID).filter(|id| is_id(id));
-        let new_id = || HeaderValue::try_from(self.site.ids.next()).expect("digits are good in a header");
+        let what = if Face::of(head.uri.path()) == Face::Admin { Naming::Visit } else { Naming::Request };
+        let new_id = || HeaderValue::try_from(self.site.ids.next(what)).expect("digits are good in a header");
         Visit {
             id: given.cloned().unwrap_or_else(new_id),
             operation: operation::find(&head.method, head.uri.path()),
@@ -95,13 +107,17 @@ impl Door {
 
     /// Has a request answered, whose body is whole.
     pub(super) async fn serve(&self, visit: &mut Visit, head: request::Parts, body: Bytes) -> Result<Response, HangUp> {
-        let face = Face::of(head.uri.path());
-        let router = match (face, &self.admin, &self.faces) {
-            (Face::Admin, Some(admin), _) => return Ok(answer(admin, head, body).await),
-            (Face::CloudEye | Face::Identity, _, Some(faces)) => &faces.general,
-            (Face::Backup, _, Some(faces)) => &faces.backup,
+        let (face, router) = match (Face::of(head.uri.path()), &self.admin, &self.faces) {
+            (Face::Admin, Some(admin), _) => {
+                return Ok(match unpacked(head, body).await {
+                    Ok((head, body)) => answer(admin, head, body).await,
+                    Err(why) => refuse_packed(Face::Admin, why),
+                });
+            }
             // A door that is not there looks like any other address where nothing is.
-            (Face::Admin, None, Some(_)) => return Ok(nothing(Face::CloudEye, "ces.0016")),
+            (Face::Admin, None, Some(faces)) => (Face::CloudEye, &faces.general),
+            (Face::Backup, _, Some(faces)) => (Face::Backup, &faces.backup),
+            (face @ (Face::CloudEye | Face::Identity), _, Some(faces)) => (face, &faces.general),
             (_, _, None) => return Ok(nothing(Face::Admin, "not_found")),
         };
         let id = visit.id.to_str().unwrap_or_default();
@@ -115,19 +131,33 @@ impl Door {
                 (_, None) => {}
             }
         }
-        // Now is read anew: a delay may have been long.
-        let visitor = match self.guard.admit(&head, &body, &self.site.issued, self.site.clock.now()) {
+        if project_of(&visit.path).is_some_and(|project| project.contains('%')) {
+            // It would be another name to those who read it packed than to those who read it plain.
+            return Ok(face.tell(Refusal::new(Code::Project, "a project id is written as it is, without %")));
+        }
+        let (head, body, admitted) = self.admit(head, body).await;
+        let visitor = match admitted {
             Ok(visitor) => visitor,
             Err(why) => return Ok(deny(face, why)),
         };
-        let body = match gzip::unpack(&head.headers, body) {
-            Ok(body) => body,
+        let (mut head, body) = match unpacked(head, body).await {
+            Ok(whole) => whole,
             Err(why) => return Ok(refuse_packed(face, why)),
         };
-        let mut head = head;
-        head.headers.remove(CONTENT_ENCODING);
         head.extensions.insert(visitor);
         Ok(answer(router, head, body).await)
+    }
+
+    /// Looks who asks, by the clock of the world outside: a client signs by its own, however this server's was moved.
+    async fn admit(&self, head: request::Parts, body: Bytes) -> (request::Parts, Bytes, Result<Visitor, Denied>) {
+        let (site, guard) = (Arc::clone(&self.site), self.guard.clone());
+        // Without credentials no body is looked at.
+        let bytes = if guard.0.is_empty() { 0 } else { body.len() };
+        aside(bytes, move || {
+            let admitted = guard.admit(&head, &body, &site.issued, site.clock.beneath());
+            (head, body, admitted)
+        })
+        .await
     }
 
     /// The answer is on its way to its client.
@@ -164,6 +194,25 @@ impl Door {
     }
 }
 
+/// A request with its body unpacked.
+async fn unpacked(mut head: request::Parts, body: Bytes) -> Result<(request::Parts, Bytes), Unpacked> {
+    let bytes = if head.headers.contains_key(CONTENT_ENCODING) { body.len() } else { 0 };
+    aside(bytes, move || {
+        let body = gzip::unpack(&head.headers, body)?;
+        head.headers.remove(CONTENT_ENCODING);
+        Ok((head, body))
+    })
+    .await
+}
+
+/// Does what takes its time for so many bytes: at once if they are few, and otherwise on a thread that may.
+pub(super) async fn aside<T: Send + 'static>(bytes: usize, work: impl FnOnce() -> T + Send + 'static) -> T {
+    if bytes <= AT_ONCE_BYTES_MAX {
+        return work();
+    }
+    tokio::task::spawn_blocking(work).await.expect("work on bytes in memory does not fail")
+}
+
 async fn answer(router: &Router, head: request::Parts, body: Bytes) -> Response {
     let Ok(response) = router.clone().oneshot(Request::from_parts(head, Body::from(body))).await;
     response
@@ -174,14 +223,10 @@ fn nothing(face: Face, code: &str) -> Response {
 }
 
 fn deny(face: Face, why: Denied) -> Response {
-    let (status, code, why) = match why {
-        Denied::Unknown(why) => (StatusCode::UNAUTHORIZED, Code::Unauthenticated, why),
-        Denied::Forbidden(why) => (StatusCode::FORBIDDEN, Code::Forbidden, why),
-    };
-    match face {
-        Face::CloudEye => Refusal::new(code, why).into_response(),
-        Face::Identity | Face::Backup | Face::Admin => face.refuse(status, "", &why),
-    }
+    face.tell(match why {
+        Denied::Unknown(why) => Refusal::new(Code::Unauthenticated, why),
+        Denied::Forbidden(why) => Refusal::new(Code::Forbidden, why),
+    })
 }
 
 fn refuse_packed(face: Face, why: Unpacked) -> Response {

@@ -1,15 +1,17 @@
 //! The faces that one address shows, told by how a path begins, and the shape of each one's refusals. What a request
 //! means is the business of the faces themselves.
 
-use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::header::{CONTENT_TYPE, HOST, RETRY_AFTER};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
 use super::vbs;
+use crate::server::cloudeye::Refusal;
 
-/// After how many seconds a client may try again what it was told to try later.
-const RETRY_SECS: u16 = 1;
+/// After how many seconds a client may try again what was refused with a status: too many requests at once last for
+/// milliseconds, and a full disk is looked at again within 15 s.
+const RETRY_SECS: [(StatusCode, u16); 2] = [(StatusCode::TOO_MANY_REQUESTS, 1), (StatusCode::SERVICE_UNAVAILABLE, 15)];
 
 /// One of the APIs of a server.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -51,7 +53,18 @@ impl Face {
         PREFIXES.iter().find(|(prefix, _)| begins(prefix)).map_or(Self::CloudEye, |(_, face)| *face)
     }
 
-    /// A refusal in the shape that clients of this face read.
+    /// A refusal of the first face in the shape of this one.
+    pub(super) fn tell(self, refusal: Refusal) -> Response {
+        match self {
+            Self::CloudEye => refusal.into_response(),
+            Self::Identity | Self::Backup | Self::Admin => {
+                self.refuse(refusal.status(), refusal.published(), refusal.details())
+            }
+        }
+    }
+
+    /// A refusal in the shape that clients of this face read: for Cloud Eye the one body that every known client can
+    /// read (S22).
     pub(super) fn refuse(self, status: StatusCode, code: &str, why: &str) -> Response {
         let number = status.as_u16();
         let body = match self {
@@ -70,8 +83,8 @@ impl Face {
             Self::Admin => json!({ "error": { "code": code, "message": why } }),
         };
         let mut response = json_answer(status, &body);
-        if matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
-            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(RETRY_SECS));
+        if let Some((_, secs)) = RETRY_SECS.iter().find(|(each, _)| *each == status) {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(*secs));
         }
         response
     }
@@ -83,6 +96,11 @@ pub(super) fn project_of(path: &str) -> Option<&str> {
     let project = rest.split('/').next()?;
     let names_it = VERSIONS_OF_PROJECTS.contains(&version) || Face::of(path) == Face::Backup;
     (names_it && !project.is_empty()).then_some(project)
+}
+
+/// Where the client found us, so that what it is told leads it here again.
+pub(super) fn host(headers: &HeaderMap) -> &str {
+    headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost")
 }
 
 /// An answer of JSON.

@@ -216,8 +216,9 @@ impl Faults {
         state.rules.len() < before
     }
 
+    /// Takes all rules away; numbers begin anew.
     pub(super) fn clear(&self) {
-        self.0.lock().rules.clear();
+        *self.0.lock() = State::default();
     }
 
     /// What the first rule that picks this request does with it.
@@ -287,6 +288,7 @@ mod tests {
         assert!(faults.remove(3) && !faults.remove(3));
         faults.clear();
         assert!(faults.list().is_empty());
+        assert_eq!(faults.add(Fault::status(500)).expect("good"), 0, "the same test sees the same numbers again");
     }
 
     #[test]

@@ -12,13 +12,11 @@ use flate2::read::MultiGzDecoder;
 use flate2::write::GzEncoder;
 use http_body_util::BodyExt as _;
 
+use crate::server::door::aside;
 use crate::server::http::BODY_BYTES_MAX;
 
 /// Shortest answer that is packed: a shorter one fits a packet anyway.
 const PACKED_BYTES_MIN: usize = 1_024;
-
-/// Longest answer that is packed at once, on a thread that also serves others.
-const AT_ONCE_BYTES_MAX: usize = 64 << 10;
 
 /// Why a body cannot be unpacked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -87,11 +85,7 @@ pub(super) async fn pack(response: Response) -> Response {
         let bytes = squeeze(&plain);
         Bytes::from_owner(Packed { bytes, _plain: plain })
     };
-    let packed = if length <= AT_ONCE_BYTES_MAX {
-        work()
-    } else {
-        tokio::task::spawn_blocking(work).await.expect("packing bytes in memory does not fail")
-    };
+    let packed = aside(length, work).await;
     head.headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     head.headers.append(VARY, HeaderValue::from_static("accept-encoding"));
     head.headers.remove(CONTENT_LENGTH);

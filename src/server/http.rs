@@ -22,6 +22,7 @@ use hyper_util::server::graceful::{GracefulConnection, GracefulShutdown};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
+use tracing::Instrument as _;
 
 use super::cloudeye::{Code, Refusal};
 use super::door::{Door, HangUp};
@@ -151,26 +152,26 @@ fn converse(
 async fn answer(request: Request<Incoming>, door: &Door, times: Timeouts) -> Result<Response, HangUp> {
     let (head, mut body) = request.into_parts();
     let mut visit = door.enter(&head);
-    let face = Face::of(head.uri.path());
-    let refuse = |refusal: Refusal, unread, times| refuse(refusal.told_by(face), unread, times);
+    let (face, span) = (Face::of(head.uri.path()), visit.span());
     let response = if body.size_hint().lower() > BODY_BYTES_MAX as u64 {
         // A client that waits to be told to go on must not be: it would send what is refused already.
         let is_coming = !head.headers.contains_key(EXPECT);
-        refuse(Refusal::too_large(BODY_BYTES_MAX), is_coming.then_some(body), times)
+        refuse(face.tell(Refusal::too_large(BODY_BYTES_MAX)), is_coming.then_some(body), times)
     } else {
         match timeout(times.body, read(&mut body)).await {
-            Ok(Ok(bytes)) => match door.serve(&mut visit, head, bytes).await {
+            Ok(Ok(bytes)) => match door.serve(&mut visit, head, bytes).instrument(span).await {
                 Ok(response) => response,
                 Err(hang_up) => {
                     door.hang_up(&visit);
                     return Err(hang_up);
                 }
             },
-            Ok(Err(Unread::TooLarge)) => refuse(Refusal::too_large(BODY_BYTES_MAX), Some(body), times),
+            Ok(Err(Unread::TooLarge)) => refuse(face.tell(Refusal::too_large(BODY_BYTES_MAX)), Some(body), times),
             Ok(Err(Unread::Broken(error))) => {
-                refuse(Refusal::new(Code::Request, format!("the request body cannot be read: {error}")), None, times)
+                let why = format!("the request body cannot be read: {error}");
+                refuse(face.tell(Refusal::new(Code::Request, why)), None, times)
             }
-            Err(_elapsed) => refuse(Refusal::too_slow(), None, times),
+            Err(_elapsed) => refuse(face.tell(Refusal::too_slow()), None, times),
         }
     };
     Ok(door.leave(visit, response).await)

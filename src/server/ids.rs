@@ -13,21 +13,34 @@ use crate::env::identity;
 pub(super) enum Ids {
     /// The system's randomness: nobody can guess them.
     Random,
-    /// A seed and how many were taken: the same requests in the same order get the same ids.
-    Seeded(u64, AtomicU64),
+    /// A seed and how many of each kind were taken: the same requests in the same order get the same ids.
+    Seeded(u64, [AtomicU64; 2]),
+}
+
+/// What an id is for. Each kind has its own row, so that it does not matter how often others are asked for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Naming {
+    /// A request of the API.
+    Request,
+    /// What a request has made, such as a token.
+    Thing,
+    /// A request at the admin door, which may be asked any number of times: always from the system's randomness.
+    Visit,
 }
 
 impl Ids {
     pub(super) fn new(seed: Option<u64>) -> Self {
-        seed.map_or(Self::Random, |seed| Self::Seeded(seed, AtomicU64::new(0)))
+        seed.map_or(Self::Random, |seed| Self::Seeded(seed, Default::default()))
     }
 
     /// 32 digits in hex.
-    pub(super) fn next(&self) -> String {
-        hex(&match self {
-            Self::Random => identity::new_id(),
-            Self::Seeded(seed, taken) => {
-                let drawn = drawn(*seed, taken.fetch_add(1, Ordering::Relaxed));
+    pub(super) fn next(&self, what: Naming) -> String {
+        hex(&match (self, what) {
+            (Self::Random, _) | (_, Naming::Visit) => identity::new_id(),
+            (Self::Seeded(seed, taken), Naming::Request | Naming::Thing) => {
+                let row = u8::from(what == Naming::Thing);
+                let number = taken[usize::from(row)].fetch_add(1, Ordering::Relaxed);
+                let drawn = drawn(*seed, 2 * number + u64::from(row));
                 *drawn.first_chunk().expect("32 bytes have a first half")
             }
         })
@@ -35,7 +48,7 @@ impl Ids {
 
     /// The same as a UUID is written.
     pub(super) fn next_uuid(&self) -> String {
-        let digits = self.next();
+        let digits = self.next(Naming::Thing);
         let groups = [&digits[..8], &digits[8..12], &digits[12..16], &digits[16..20], &digits[20..]];
         groups.join("-")
     }
@@ -43,7 +56,9 @@ impl Ids {
     /// Begins anew: what follows is what followed the start.
     pub(super) fn reset(&self) {
         if let Self::Seeded(_, taken) = self {
-            taken.store(0, Ordering::Relaxed);
+            for taken in taken {
+                taken.store(0, Ordering::Relaxed);
+            }
         }
     }
 }
@@ -84,13 +99,18 @@ mod tests {
     #[test]
     fn a_seed_tells_all_ids_and_chance_none() {
         let (one, other, third) = (Ids::new(Some(7)), Ids::new(Some(7)), Ids::new(Some(8)));
-        let first = one.next();
-        assert_eq!((first.len(), &first), (32, &other.next()));
-        assert_ne!(one.next(), first);
-        assert_ne!(third.next(), first);
+        let first = one.next(Naming::Thing);
+        assert_eq!(first.len(), 32);
+        for others in [Naming::Request, Naming::Request, Naming::Visit] {
+            assert_ne!(other.next(others), first, "each kind has its own");
+        }
+        assert_eq!(other.next(Naming::Thing), first, "how many others there were does not matter");
+        assert_ne!(one.next(Naming::Thing), first);
+        assert_ne!(third.next(Naming::Thing), first);
         one.reset();
-        assert_eq!(one.next(), first);
-        assert_ne!(Ids::new(None).next(), Ids::new(None).next());
+        assert_eq!(one.next(Naming::Thing), first);
+        assert_ne!(one.next(Naming::Visit), one.next(Naming::Visit));
+        assert_ne!(Ids::new(None).next(Naming::Thing), Ids::new(None).next(Naming::Thing));
     }
 
     #[test]

@@ -15,12 +15,17 @@ const REQUESTS_MAX: usize = 1_000;
 /// Most bytes of a body that are kept.
 const BODY_BYTES_KEPT: usize = 64 << 10;
 
-/// Most bytes of bodies that are kept in all, so that the journal stays small beside the requests in flight.
+/// Most bytes that are kept in all, of bodies, headers and addresses, so that the journal stays small beside the
+/// requests in flight.
 const BYTES_MAX: usize = 16 << 20;
 
 /// Headers whose values let others in.
-const SECRETS: [HeaderName; 3] =
-    [AUTHORIZATION, HeaderName::from_static("x-auth-token"), HeaderName::from_static("x-security-token")];
+const SECRETS: [HeaderName; 4] = [
+    AUTHORIZATION,
+    HeaderName::from_static("x-auth-token"),
+    HeaderName::from_static("x-security-token"),
+    HeaderName::from_static("x-subject-token"),
+];
 
 /// What stands in the place of a secret.
 const HIDDEN: &str = "(hidden)";
@@ -127,11 +132,11 @@ impl Journal {
         let mut state = self.state.lock();
         let number = state.next;
         state.next += 1;
-        state.bytes += kept;
+        state.bytes += bytes_of(&request);
         state.requests.push_back(ReceivedRequest { number, ..request });
         while state.requests.len() > REQUESTS_MAX || state.bytes > BYTES_MAX {
             let oldest = state.requests.pop_front().expect("the newest alone is within both bounds");
-            state.bytes -= oldest.body.len();
+            state.bytes -= bytes_of(&oldest);
         }
         Some(Entry { age: state.age, number })
     }
@@ -152,11 +157,26 @@ impl Journal {
         self.state.lock().requests.iter().cloned().collect()
     }
 
+    /// The first of those whose number is this or more.
+    pub(super) fn first_from(&self, number: u64) -> Option<ReceivedRequest> {
+        let state = self.state.lock();
+        let first = state.requests.front()?.number;
+        let place = usize::try_from(number.saturating_sub(first)).ok()?;
+        state.requests.get(place).cloned()
+    }
+
     /// Forgets them all.
     pub(super) fn clear(&self) {
         let mut state = self.state.lock();
         *state = State { age: state.age + 1, ..State::default() };
     }
+}
+
+/// What a request takes in the journal: its texts and its body.
+fn bytes_of(request: &ReceivedRequest) -> usize {
+    let ReceivedRequest { request_id, method, path, query, headers, body, .. } = request;
+    let headers: usize = headers.iter().map(|(name, value)| name.len() + value.len()).sum();
+    request_id.len() + method.len() + path.len() + query.as_ref().map_or(0, String::len) + headers + body.len()
 }
 
 #[cfg(test)]
@@ -184,7 +204,10 @@ mod tests {
         journal.answered(first, 500);
         let list = journal.list();
         assert_eq!((list.len(), list[0].number, list[0].status), (REQUESTS_MAX, 1, None));
+        let number = |from| journal.first_from(from).map(|request| request.number);
+        assert_eq!([0, 1, 7, 1_000, 1_001].map(number), [Some(1), Some(1), Some(7), Some(1_000), None]);
         journal.clear();
+        assert_eq!(journal.first_from(0), None);
         let anew = note(&journal, b"");
         journal.answered(first, 500);
         assert_eq!((anew.number, journal.list()[0].status), (0, None), "an answer to what was forgotten finds nothing");
@@ -197,8 +220,24 @@ mod tests {
             note(&journal, &vec![0; BODY_BYTES_KEPT + 1]);
         }
         let list = journal.list();
-        assert_eq!((list.len(), list[0].body.len()), (BYTES_MAX / BODY_BYTES_KEPT, BODY_BYTES_KEPT));
+        // One fewer than there were room for, but for their texts.
+        assert_eq!((list.len(), list[0].body.len()), (BYTES_MAX / BODY_BYTES_KEPT - 1, BODY_BYTES_KEPT));
         assert_eq!(list[0].body_bytes, BODY_BYTES_KEPT + 1);
+    }
+
+    #[test]
+    fn headers_and_addresses_count_as_bodies_do() {
+        // Goal: requests without a body are bounded too. Method: long ones, one place of which is long at a time.
+        let long = "x".repeat(24 << 10);
+        for (address, header) in [(format!("/{long}"), "h"), (format!("/?{long}"), "h"), ("/".into(), long.as_str())] {
+            let journal = Journal::new(Keeps::All);
+            for _ in 0..REQUESTS_MAX {
+                let request = Request::get(&address).header("x-h", header).body(()).expect("a request").into_parts().0;
+                journal.note(Timestamp::EPOCH, "id", "unknown", &request, b"").expect("it is kept");
+            }
+            let count = journal.list().len();
+            assert!((BYTES_MAX / (25 << 10)..=BYTES_MAX / long.len()).contains(&count), "{count}");
+        }
     }
 
     #[test]

@@ -128,7 +128,9 @@ impl MockServer {
         self.server.site.faults.clear();
     }
 
-    /// Keeps everything that is stored, and how the clock stands, under a name.
+    /// Keeps everything that is stored, and how the clock stands, under a name. Of a stopped clock that is its moment; of
+    /// one that runs it is how far ahead of the system's it is, so that when it is put back, the time since then has
+    /// passed. Stop the clock first for a snapshot that is always the same.
     ///
     /// # Errors
     /// `InvalidInput` for a name of other signs than letters, digits, `_`, `-` and `.`, more than 16 snapshots, or more
@@ -140,7 +142,7 @@ impl MockServer {
     /// Puts back what was kept under a name, the clock with it.
     ///
     /// # Errors
-    /// `InvalidInput` when there is no such snapshot.
+    /// `InvalidInput` when there is no such snapshot; what opening databases gives. Then everything is as it was.
     pub fn restore(&self, name: &str) -> Result<()> {
         if self.server.site.put_back(name)? {
             return Ok(());
@@ -170,8 +172,7 @@ impl MockServer {
     /// `InvalidInput` for a project id of other signs than letters, digits, `-` and `_`; `Overloaded` for more projects
     /// than a server may have.
     pub fn db(&self, project: &str) -> Result<Db> {
-        let project =
-            ProjectId::new(project).ok_or_else(|| Error::invalid("a project id is 1 to 64 letters, digits, - or _"))?;
+        let project = ProjectId::new(project).ok_or_else(|| Error::invalid(ProjectId::FORM))?;
         Ok((*self.server.site.projects.open_or_create(&project)?).clone())
     }
 }

@@ -163,7 +163,7 @@ impl ServerConfig {
 
 /// Most threads for what may block: one for each request in flight, so that their writes share a sync, and a few
 /// for the admin, to pack answers, and to open and close databases.
-const BLOCKING_THREADS_MAX: usize = REQUESTS_IN_FLIGHT_MAX + admin::WORKING_MAX + vbs::WORKING_MAX + 8;
+const BLOCKING_THREADS_MAX: usize = REQUESTS_IN_FLIGHT_MAX + admin::THREADS_MAX + vbs::WORKING_MAX + 8;
 
 /// A running server. Dropping it stops it as [`Server::stop`] does, without telling how that went.
 #[derive(Debug)]
@@ -221,8 +221,7 @@ impl Drop for Server {
 fn declared(volumes: Vec<(String, String)>) -> Result<Vec<(ProjectId, String)>> {
     let checked = |(volume, project): (String, String)| {
         vbs::check_volume(&volume).map_err(|why| Error::invalid(format!("{volume:?}: {why}")))?;
-        let project = ProjectId::new(&project)
-            .ok_or_else(|| Error::invalid(format!("{project:?}: a project id is 1 to 64 letters, digits, - or _")))?;
+        let project = ProjectId::new(&project).ok_or_else(|| Error::invalid(ProjectId::FORM))?;
         Ok((project, volume))
     };
     volumes.into_iter().map(checked).collect()

@@ -54,7 +54,10 @@ pub(super) const PROJECTS: &str = "projects";
 pub(super) struct ProjectId(Box<str>);
 
 impl ProjectId {
-    /// `None` unless the text is 1 to 64 letters, digits, `_` and `-`.
+    /// What is said where one is refused.
+    pub(super) const FORM: &str = "a project id is 1 to 64 letters, digits, - or _";
+
+    /// `None` unless the text is of that form.
     pub(super) fn new(text: &str) -> Option<Self> {
         let in_alphabet = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
         (in_alphabet && (1..=ID_CHARS_MAX).contains(&text.len())).then(|| Self(text.into()))
@@ -91,8 +94,10 @@ pub(super) struct Projects {
     /// Counts uses, so that the least recently used project is known without asking a clock.
     uses: AtomicU64,
     closed: AtomicBool,
-    slots: Mutex<HashMap<ProjectId, Arc<Slot>>>,
+    slots: Mutex<Slots>,
 }
+
+type Slots = HashMap<ProjectId, Arc<Slot>>;
 
 /// The place of one project. Whoever uses it holds a clone of the `Arc`: what only the map holds is idle.
 #[derive(Debug, Default)]
@@ -227,7 +232,7 @@ impl Projects {
     }
 
     /// The least recently used project that no request is using; in memory there is never one to give up.
-    fn idlest(&self, slots: &HashMap<ProjectId, Arc<Slot>>) -> Option<(ProjectId, Arc<Slot>)> {
+    fn idlest(&self, slots: &Slots) -> Option<(ProjectId, Arc<Slot>)> {
         let Home::Disk(_) = self.home else { return None };
         let idle = slots.iter().filter(|(_, slot)| Arc::strong_count(slot) == 1);
         let (project, slot) = idle.min_by_key(|(_, slot)| slot.last_use.load(Ordering::Relaxed))?;

@@ -103,6 +103,7 @@ impl Site {
     /// `InvalidInput` for a moment that lies before the clock's own; otherwise as [`Projects::pass`].
     pub(super) fn set_clock(&self, to: Timestamp) -> Result<()> {
         let _turn = self.snapshots.lock();
+        self.projects.check_in_memory()?;
         let was = self.clock.wall();
         self.clock.stop();
         let now = self.clock.now();
@@ -120,6 +121,26 @@ impl Site {
 
     fn pass(&self, by: Duration) -> Result<()> {
         self.projects.pass(&self.clock, by, &self.backups, &self.ids)
+    }
+
+    /// Stops the clock where it stands.
+    ///
+    /// # Errors
+    /// `Unsupported` on disk.
+    pub(super) fn stop_clock(&self) -> Result<()> {
+        self.projects.check_in_memory()?;
+        self.clock.stop();
+        Ok(())
+    }
+
+    /// Lets the clock run on from where it stands.
+    ///
+    /// # Errors
+    /// `Unsupported` on disk.
+    pub(super) fn resume_clock(&self) -> Result<()> {
+        self.projects.check_in_memory()?;
+        self.clock.resume();
+        Ok(())
     }
 
     /// Forgets all points, backups, requests, rules and tokens, and starts ids anew. The clock stands at `at`, or is that of the
@@ -176,14 +197,11 @@ impl Site {
     /// time.
     ///
     /// # Errors
-    /// `Unsupported` on disk, and what opening databases gives.
+    /// `Unsupported` on disk, and what opening databases gives. Then everything is as it was.
     pub(super) fn put_back(&self, name: &str) -> Result<bool> {
         let snapshots = self.snapshots.lock();
         let Some(snapshot) = snapshots.get(name) else { return Ok(false) };
-        // IMPORTANT: nothing may be open while the clock goes back.
-        self.projects.clear()?;
-        self.clock.restore(snapshot.wall);
-        self.projects.put_back(&snapshot.image)?;
+        self.projects.put_back(&snapshot.image, &self.clock, snapshot.wall)?;
         self.events.replace(snapshot.events.clone());
         self.backups.replace(snapshot.books.clone());
         Ok(true)

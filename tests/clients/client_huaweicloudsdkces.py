@@ -29,6 +29,9 @@ for item in ours.items():
     metric = MetricInfo(dimensions=dimensions, **item.pop("metric"))
     items.append(CreateMetricDataRequestBody(metric=metric, **item))
 check("ingest", ces.create_metric_data(CreateMetricDataRequest(body=items)).status_code, 201)
+for item in items:
+    item.metric.dimensions[0].value += "-too"
+check("ingest of another series", ces.create_metric_data(CreateMetricDataRequest(body=items)).status_code, 201)
 
 
 def show(period, function):
@@ -65,7 +68,8 @@ while True:
         break
     listed += [each.dimensions[0].value for each in page.metrics]
     start = page.meta_data.marker
-check("list of metrics", (ours.host in listed, len(listed)), (True, len(set(listed))))
+check("list of metrics", [host in listed for host in (ours.host, ours.host + "-too")], [True, True])
+check("each of them once", len(listed), len(set(listed)))
 
 if SECRET_KEY:
     stranger = client("another secret")

@@ -87,7 +87,7 @@ def refused(what, call, *, status):
         call()
     except Exception as error:  # pylint: disable=broad-except
         told = [getattr(error, name, None) for name in ("status_code", "http_status", "code")]
-        if status in told or str(status) in str(error):
+        if status in told or f"(HTTP {status})" in str(error):
             print(f"ok {what} is refused", flush=True)
             return
         sys.exit(f"FAILED {what}: refused as {error!r}, expected {status}")

@@ -2,17 +2,22 @@
 
 mod login;
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use ebbtide::Timestamp;
 use ebbtide::server::{Credentials, MockServer, ServerConfig};
+use ebbtide::{ManualClock, Timestamp};
 
 use crate::harness::{Client, Reply, Server, points_path, run};
 
 const PROJECT: &str = "b3bdf0e2f8f64a9f8f5c2c0f9a3d1e77";
 
 fn guarded(credentials: Credentials) -> (MockServer, Client) {
-    let server = MockServer::start_with(ServerConfig::in_memory().credentials(credentials)).expect("starts");
+    started(ServerConfig::in_memory().credentials(credentials))
+}
+
+fn started(config: ServerConfig) -> (MockServer, Client) {
+    let server = MockServer::start_with(config).expect("starts");
     let client = Client::new(server.uri()["http://".len()..].parse().expect("an address"));
     (server, client)
 }
@@ -72,8 +77,8 @@ fn signed_requests_are_let_in_for_a_quarter_of_an_hour() {
     // Goal: the vectors of auth-and-clients 3.2 pass the whole way, a tampered one does not. Method: the clock stands at
     // the moment at which they were signed.
     let keys = Credentials::new().access_key(&format!("AKIDEXAMPLE:SKEXAMPLE0123456789={PROJECT}")).expect("good");
-    let (server, client) = guarded(keys);
-    server.reset_to(Timestamp::from_secs(1_767_225_600)).expect("in memory");
+    let world = Arc::new(ManualClock::new(Timestamp::from_secs(1_767_225_600)));
+    let (server, client) = started(ServerConfig::in_memory().credentials(keys).clock(world.clone()));
     let names = "content-type;host;user-agent;x-project-id;x-sdk-date";
     let line =
         |signature: &str| format!("SDK-HMAC-SHA256 Access=AKIDEXAMPLE, SignedHeaders={names}, Signature={signature}");
@@ -100,9 +105,12 @@ fn signed_requests_are_let_in_for_a_quarter_of_an_hour() {
     let stranger = query.replace("AKIDEXAMPLE", "AKIDOTHER");
     client.send("GET", &path, &signed(&stranger, date), b"").assert_refused(401, "ces.0015", "access key");
 
-    server.advance(Duration::from_secs(900)).expect("forward");
+    server.advance(Duration::from_secs(7 * 86_400)).expect("forward");
+    let later = client.send("GET", &path, &signed(&query, date), b"");
+    assert_eq!(later.status, 200, "clients sign by the world's clock, not by this server's: {}", later.text());
+    world.advance(Duration::from_secs(900));
     assert_eq!(client.send("GET", &path, &signed(&query, date), b"").status, 200);
-    server.advance(Duration::from_millis(1)).expect("forward");
+    world.advance(Duration::from_millis(1));
     client.send("GET", &path, &signed(&query, date), b"").assert_refused(401, "ces.0015", "15 minutes");
 }
 
@@ -112,10 +120,12 @@ fn what_lets_others_in_is_not_told_by_the_journal() {
     assert_eq!(ask(client, "p", &[("x-auth-token", "secret-token")]).status, 200);
     let login = include_bytes!("wire/login.json");
     client.send("POST", "/v3/auth/tokens", &[], login);
+    let tokens = [("x-auth-token", "secret-token"), ("x-subject-token", "another-secret")];
+    client.send("GET", "/v3/auth/tokens", &tokens, b"");
     assert!(client.get("/_ebbtide/requests").status == 200, "the admin is not asked who they are");
     let told = client.get("/_ebbtide/requests");
     assert!(!told.text().contains("secret"), "{}", told.text());
-    assert_eq!(server.received_requests().len(), 2);
+    assert_eq!(server.received_requests().len(), 3);
 }
 
 #[test]

@@ -85,12 +85,13 @@ fn every_rule_is_switched_by_itself() {
 
 #[test]
 fn every_rule_has_a_row_that_shows_it_decide() {
-    // Goal: no rule is printed that nothing follows. Method: the rows of each rule have at least two different answers.
+    // Goal: no rule is printed that nothing follows. Method: each has a request that is answered in two ways.
     for rule in Rule::all() {
-        let rows = ROWS.iter().filter(|row| row.rule == rule.id());
-        let answers = rows.flat_map(|row| row.answers.into_iter().chain(row.switched.map(|(_, answer)| answer)));
-        let different: BTreeSet<(u16, &str)> = answers.collect();
-        assert!(different.len() > 1, "{}: {different:?}", rule.id());
+        let shows = |row: &&Row| {
+            let answers = row.answers.into_iter().chain(row.switched.map(|(_, answer)| answer));
+            answers.collect::<BTreeSet<(u16, &str)>>().len() > 1
+        };
+        assert!(ROWS.iter().filter(|row| row.rule == rule.id()).any(|row| shows(&row)), "{}", rule.id());
     }
 }
 

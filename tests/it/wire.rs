@@ -121,8 +121,10 @@ fn the_access_log_tells_each_request_if_it_is_wanted() {
     let server = Server::start(&["--memory", "--access-log"]);
     let reply = server.client().send("POST", &points_path("p"), &[("x-request-id", "told")], item().as_bytes());
     reply.assert_stored();
-    let line = wait_for("the log", || server.log().lines().find(|line| line.contains("told")).map(str::to_owned));
-    for part in ["ebbtide::access", "add_metric_data", "status=201", "method=\"POST\"", "micros="] {
+    let line =
+        wait_for("the log", || server.log().lines().find(|line| line.contains("ebbtide::access")).map(str::to_owned));
+    assert!(server.log().contains("request{id=\"told\"}"), "what is logged on the way names the request");
+    for part in ["id=\"told\"", "add_metric_data", "status=201", "method=\"POST\"", "micros="] {
         assert!(line.contains(part), "{part} in {line}");
     }
     let quiet = Server::start(&["--memory"]);

@@ -69,8 +69,8 @@ struct MockArgs {
     #[arg(long, value_name = "WHERE")]
     admin: Option<AdminDoor>,
 
-    /// Store the points of this file at the start, the body of an ingest request, in project `default` or the one named;
-    /// up to 16 times
+    /// Store the points of this file at the start, the body of an ingest request, in project `default` or the one named,
+    /// unless that is there already; up to 16 times
     #[arg(long, value_name = "FILE[=PROJECT]")]
     seed_data: Vec<String>,
 

@@ -1,11 +1,14 @@
 //! Bodies of the admin door, in and out: JSON, and one shape of errors. Knows no request.
 
+use axum::extract::Path;
+use axum::extract::rejection::PathRejection;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::error::{Error, ErrorKind};
+use crate::server::cloudeye::ANSWER_BYTES_MAX;
 use crate::server::face::{Face, json_answer};
 
 /// Why a request of the admin was not fulfilled.
@@ -25,6 +28,10 @@ impl Problem {
 
     pub(super) fn not_found(why: impl Into<String>) -> Self {
         Self { status: StatusCode::NOT_FOUND, code: "not_found", why: why.into() }
+    }
+
+    pub(super) fn busy(why: impl Into<String>) -> Self {
+        Self { status: StatusCode::TOO_MANY_REQUESTS, code: "busy", why: why.into() }
     }
 
     pub(super) fn failed(why: impl Into<String>) -> Self {
@@ -51,6 +58,13 @@ impl IntoResponse for Problem {
     }
 }
 
+/// What stands in the address in place of a parameter.
+pub(super) type InPath = Result<Path<String>, PathRejection>;
+
+pub(super) fn text_of(path: InPath) -> Result<String, Problem> {
+    path.map(|Path(text)| text).map_err(|why| Problem::invalid(format!("the address cannot be read: {why}")))
+}
+
 pub(super) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     serde_json::from_slice(body).map_err(|error| Problem::invalid(format!("the request body cannot be read: {error}")))
 }
@@ -58,6 +72,36 @@ pub(super) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
 /// An empty body says nothing.
 pub(super) fn parse_or_default<T: DeserializeOwned + Default>(body: &[u8]) -> Result<T, Problem> {
     if body.is_empty() { Ok(T::default()) } else { parse(body) }
+}
+
+/// A long answer: an object with a list, whose elements are written one by one, so that only its text is in memory.
+pub(super) struct Text(Vec<u8>);
+
+impl Text {
+    /// Begins with everything up to the bracket that opens the list.
+    pub(super) fn new(start: impl Into<String>) -> Self {
+        Self(start.into().into_bytes())
+    }
+
+    /// Whether there is room for one more element; it is written if there is.
+    pub(super) fn element(&mut self, element: &Value) -> bool {
+        let before = self.0.len();
+        if self.0.last() != Some(&b'[') {
+            self.0.push(b',');
+        }
+        serde_json::to_writer(&mut self.0, element).expect("memory takes every write");
+        let fits = self.0.len() <= ANSWER_BYTES_MAX;
+        if !fits {
+            self.0.truncate(before);
+        }
+        fits
+    }
+
+    /// Ends with everything from the bracket on that closes the list.
+    pub(super) fn end(mut self, rest: &str) -> Vec<u8> {
+        self.0.extend_from_slice(rest.as_bytes());
+        self.0
+    }
 }
 
 pub(super) fn ok(body: &Value) -> Response {

@@ -51,12 +51,12 @@ pub(super) async fn advance(State(admin): Shared, body: Bytes) -> Answered {
 }
 
 pub(super) async fn stop(State(admin): Shared) -> Answered {
-    admin.site.clock.stop();
+    admin.site.stop_clock()?;
     Ok(tell(&admin.site.clock))
 }
 
 pub(super) async fn resume(State(admin): Shared) -> Answered {
-    admin.site.clock.resume();
+    admin.site.resume_clock()?;
     Ok(tell(&admin.site.clock))
 }
 

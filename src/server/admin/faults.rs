@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use axum::body::Bytes;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Shared;
-use super::answers::{Answered, Problem, done, ok, parse};
+use super::answers::{Answered, InPath, Problem, done, ok, parse, text_of};
 use crate::server::face::json_answer;
 use crate::server::faults::{Fault, Outcome, Rule};
 
@@ -74,8 +74,8 @@ pub(super) async fn clear(State(admin): Shared) -> Answered {
     Ok(done())
 }
 
-pub(super) async fn remove(State(admin): Shared, Path(id): Path<String>) -> Answered {
-    let is_gone = id.parse().is_ok_and(|id| admin.site.faults.remove(id));
+pub(super) async fn remove(State(admin): Shared, id: InPath) -> Answered {
+    let is_gone = text_of(id)?.parse().is_ok_and(|id| admin.site.faults.remove(id));
     if is_gone { Ok(done()) } else { Err(Problem::not_found("there is no such rule")) }
 }
 

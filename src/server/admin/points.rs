@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value as Json, json};
 
 use super::Shared;
-use super::answers::{Answered, Problem, ok, parse};
+use super::answers::{Answered, Problem, Text, parse};
 use super::state::name;
 use crate::model::batch::WriteBatch;
 use crate::model::point::{Point, Unit, Value};
@@ -19,7 +19,7 @@ use crate::server::face::json_answer;
 use crate::server::projects::ProjectId;
 
 /// Most points of one answer.
-const POINTS_MAX: usize = 100_000;
+const POINTS_MAX: usize = 10_000;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -51,14 +51,18 @@ struct Dimension {
 }
 
 pub(super) async fn write(State(admin): Shared, body: Bytes) -> Answered {
-    let write: Write = parse(&body)?;
-    let project = project(&write.project)?;
-    let mut batch = WriteBatch::new();
-    for (index, written) in write.points.into_iter().enumerate() {
-        let (series, point) = written.into_point().map_err(|why| Problem::invalid(format!("point {index}: {why}")))?;
-        batch.push(series, point);
-    }
-    let receipt = admin.run(move |site| Ok(site.projects.open_or_create(&project)?.write(&batch)?)).await?;
+    let receipt = admin.run(move |site| {
+        let write: Write = parse(&body)?;
+        let project = project(&write.project)?;
+        let mut batch = WriteBatch::new();
+        for (index, written) in write.points.into_iter().enumerate() {
+            let point = written.into_point().map_err(|why| Problem::invalid(format!("point {index}: {why}")));
+            let (series, point) = point?;
+            batch.push(series, point);
+        }
+        Ok(site.projects.open_or_create(&project)?.write(&batch)?)
+    });
+    let receipt = receipt.await?;
     let told = json!({
         "stored": receipt.stored,
         "replaced": receipt.replaced,
@@ -132,19 +136,18 @@ impl Asked {
 /// The points from `from` on and before `to`.
 pub(super) async fn read(State(admin): Shared, RawQuery(query): RawQuery) -> Answered {
     let Asked { project, series, range } = Asked::parse(&query.unwrap_or_default())?;
-    let told = admin.run(move |site| {
-        let mut points = Vec::new();
+    let told = admin.tell(move |site| {
+        let mut text = Text::new(format!(r#"{{"series":{},"points":["#, name(&series)));
         if let Some(db) = site.projects.open_existing(&project)? {
-            for point in db.points(&series, range)? {
-                if points.len() == POINTS_MAX {
+            for (index, point) in db.points(&series, range)?.enumerate() {
+                if index == POINTS_MAX || !text.element(&tell(&point?)) {
                     return Err(Problem::invalid(format!("these are more than {POINTS_MAX} points: ask in parts")));
                 }
-                points.push(tell(&point?));
             }
         }
-        Ok(json!({ "series": name(&series), "points": points }))
+        Ok(text.end("]}"))
     });
-    Ok(ok(&told.await?))
+    told.await
 }
 
 fn tell(point: &Point) -> Json {
@@ -162,5 +165,5 @@ fn tell(point: &Point) -> Json {
 }
 
 fn project(text: &str) -> Result<ProjectId, Problem> {
-    ProjectId::new(text).ok_or_else(|| Problem::invalid("the project id must be 1 to 64 letters, digits, - or _"))
+    ProjectId::new(text).ok_or_else(|| Problem::invalid(ProjectId::FORM))
 }

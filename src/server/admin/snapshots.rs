@@ -1,11 +1,11 @@
 //! Snapshots over HTTP: everything that is stored, taken under a name and put back.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 
 use super::Shared;
-use super::answers::{Answered, Problem, done, ok};
+use super::answers::{Answered, InPath, Problem, done, ok, text_of};
 use crate::server::face::json_answer;
 use crate::server::site::SnapshotNote;
 
@@ -14,16 +14,19 @@ pub(super) async fn list(State(admin): Shared) -> Answered {
     Ok(ok(&json!({ "snapshots": notes })))
 }
 
-pub(super) async fn take(State(admin): Shared, Path(name): Path<String>) -> Answered {
+pub(super) async fn take(State(admin): Shared, name: InPath) -> Answered {
+    let name = text_of(name)?;
     let note = admin.run(move |site| Ok(site.take_snapshot(&name)?)).await?;
     Ok(json_answer(StatusCode::CREATED, &tell(&note)))
 }
 
-pub(super) async fn put_back(State(admin): Shared, Path(name): Path<String>) -> Answered {
+pub(super) async fn put_back(State(admin): Shared, name: InPath) -> Answered {
+    let name = text_of(name)?;
     there_was(admin.run(move |site| Ok(site.put_back(&name)?)).await?)
 }
 
-pub(super) async fn remove(State(admin): Shared, Path(name): Path<String>) -> Answered {
+pub(super) async fn remove(State(admin): Shared, name: InPath) -> Answered {
+    let name = text_of(name)?;
     there_was(admin.run(move |site| Ok(site.remove_snapshot(&name))).await?)
 }
 

@@ -27,8 +27,7 @@ struct Declared {
 /// Makes a volume known; one that is stays as it is.
 pub(super) async fn declare(State(admin): Shared, body: Bytes) -> Answered {
     let Declared { project, id, name } = parse(&body)?;
-    let project = ProjectId::new(&project)
-        .ok_or_else(|| Problem::invalid("the project id must be 1 to 64 letters, digits, - or _"))?;
+    let project = ProjectId::new(&project).ok_or_else(|| Problem::invalid(ProjectId::FORM))?;
     check_volume(&id).map_err(Problem::invalid)?;
     if name.chars().count() > NAME_CHARS_MAX {
         return Err(Problem::invalid(format!("a name has at most {NAME_CHARS_MAX} characters")));

@@ -154,9 +154,7 @@ fn split_project(text: &str) -> Result<(&str, Reach)> {
         return Err(Error::invalid(format!("a credential has 1 to {TEXT_BYTES_MAX} bytes")));
     }
     match project {
-        Some(project) if ProjectId::new(project).is_none() => {
-            Err(Error::invalid("a project id is 1 to 64 letters, digits, `-` and `_`"))
-        }
+        Some(project) if ProjectId::new(project).is_none() => Err(Error::invalid(ProjectId::FORM)),
         project => Ok((secret, Reach(project.map(str::to_owned)))),
     }
 }

@@ -4,11 +4,15 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::*;
+use crate::builder::Builder;
 use crate::env::clock::ManualClock;
 use crate::env::disk::Disk;
 use crate::env::real::RealDisk;
 use crate::model::durability::Durability;
+use crate::model::point::Point;
 use crate::model::rollup::Late;
+use crate::model::series::SeriesKey;
+use crate::model::time::TimeRange;
 use crate::policy::book::Policy;
 use crate::policy::retention::{Keep, Retention};
 use crate::policy::schedule::{Days, Schedule, Zone};
@@ -179,4 +183,52 @@ fn jobs_that_wait_have_an_end() {
     assert_eq!(one().expect_err("too many").kind(), ErrorKind::Overloaded);
     backups.perform(&project(), &all[0]);
     one().expect("a place is free again");
+}
+
+#[test]
+fn a_backup_in_memory_holds_what_was_stored_when_it_was_made() {
+    // Goal: a backup can be opened, and what came later is not in it, whatever became of the project. Method: a point
+    // before and one after it; then the project's own data is thrown away.
+    let clock = clock();
+    let projects = Arc::new(Projects::new(Home::Memory, Durability::Sync, Late::Correct, clock.clone()));
+    let backups = Backups::open(Arc::clone(&projects), clock.clone(), Vec::new()).expect("opens");
+    let key = SeriesKey::new("A.B", "m", [("host", "a")]).expect("a good name");
+    let insert = |secs: u64| {
+        let point = Point::new(clock.now() + Duration::from_secs(secs), 7);
+        projects.open_or_create(&project()).expect("opens").insert(&key, point).expect("stored");
+    };
+    insert(0);
+    let own = projects.volume_id(&project()).expect("in memory");
+    let job = backups.new_job(&Ids::new(Some(1)), None, &own, "mine".into());
+    let jobs = backups.enqueue_one(&project(), job.clone()).expect("room");
+    backups.perform(&project(), &jobs);
+    insert(1);
+    projects.clear().expect("in memory");
+    let listed = backups.read(&project(), |state| state.book.backup(&job.backup).cloned()).expect("readable");
+    let listed = listed.expect("it was made");
+    assert!(listed.whole && listed.stored && listed.bytes > 0, "{listed:?}");
+    let files = backups.shelf.copy().remove(&(project(), job.backup.clone())).expect("its files");
+    let restored = Builder::in_memory_of(Arc::new(files.copy())).clock(clock.clone()).open().expect("opens");
+    let points = restored.points(&key, TimeRange::ALL).expect("readable").count();
+    assert_eq!(points, 1);
+    assert!(backups.remove(&project(), &job.backup).expect("in memory"));
+    assert!(!backups.remove(&project(), &job.backup).expect("in memory"), "it is gone");
+    assert!(backups.shelf.copy().is_empty());
+}
+
+#[test]
+fn a_backup_that_fails_is_told_by_its_job_and_is_not_listed() {
+    // Method: a volume with a database in a directory, of which no backup can be made as yet.
+    let dir = tempfile::tempdir().expect("a directory");
+    let backups = open(dir.path(), &clock());
+    drop(backups.projects.open_or_create(&project()).expect("opens"));
+    let own = backups.projects.volume_id(&project()).expect("readable");
+    let job = backups.new_job(&Ids::new(Some(1)), None, &own, "mine".into());
+    let jobs = backups.enqueue_one(&project(), job.clone()).expect("room");
+    backups.perform(&project(), &jobs);
+    let state = backups.read(&project(), |state| state.jobs.find(&job.id).map(|job| job.state.clone()));
+    assert!(matches!(state.expect("readable"), Some(JobState::Failed(why)) if !why.is_empty()));
+    assert_eq!(names(&backups), [""; 0]);
+    drop(backups);
+    assert_eq!(names(&open(dir.path(), &clock())), [""; 0], "after a restart too");
 }

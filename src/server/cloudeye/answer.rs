@@ -15,10 +15,10 @@ use super::error::{Code, Refusal};
 const ROOM_KIB: usize = 256 << 10;
 
 /// Longest answer, in bytes.
-pub(super) const ANSWER_BYTES_MAX: usize = 8 << 20;
+pub(in crate::server) const ANSWER_BYTES_MAX: usize = 8 << 20;
 
 /// The room that an answer of points takes while it is built, in KiB: its points, its text, and the text's room to grow.
-pub(super) const BUILDING_KIB: u32 = 24 << 10;
+pub(in crate::server) const BUILDING_KIB: u32 = 24 << 10;
 
 /// The same of an answer of windows, each of which takes some 500 bytes on its way from the store, or of many series,
 /// whose points wait for one another.
@@ -28,18 +28,22 @@ pub(super) const BUILDING_WINDOWS_KIB: u32 = 72 << 10;
 const WAIT_MAX: Duration = Duration::from_secs(1);
 
 /// Memory that answers may take, counted in KiB.
-#[derive(Debug)]
-pub(super) struct AnswerRoom(Arc<Semaphore>);
+#[derive(Clone, Debug)]
+pub(in crate::server) struct AnswerRoom(Arc<Semaphore>);
 
 impl Default for AnswerRoom {
     fn default() -> Self {
-        Self(Arc::new(Semaphore::new(ROOM_KIB)))
+        Self::of_kib(ROOM_KIB)
     }
 }
 
 impl AnswerRoom {
+    pub(in crate::server) fn of_kib(kib: usize) -> Self {
+        Self(Arc::new(Semaphore::new(kib)))
+    }
+
     /// Room to build an answer; refused when there is none for a while.
-    pub(super) async fn reserve(&self, kib: u32) -> Result<OwnedSemaphorePermit, Refusal> {
+    pub(in crate::server) async fn reserve(&self, kib: u32) -> Result<OwnedSemaphorePermit, Refusal> {
         match timeout(WAIT_MAX, Arc::clone(&self.0).acquire_many_owned(kib)).await {
             Ok(room) => Ok(room.expect("nobody closes the semaphore")),
             Err(_elapsed) => Err(Refusal::new(Code::Busy, "too many answers wait for their clients")),
@@ -48,14 +52,14 @@ impl AnswerRoom {
 }
 
 /// An answer with the room that it takes.
-pub(super) struct Answer {
+pub(in crate::server) struct Answer {
     bytes: Vec<u8>,
     _room: OwnedSemaphorePermit,
 }
 
 impl Answer {
     /// Gives back the room that the answer did not need.
-    pub(super) fn new(mut bytes: Vec<u8>, mut room: OwnedSemaphorePermit) -> Self {
+    pub(in crate::server) fn new(mut bytes: Vec<u8>, mut room: OwnedSemaphorePermit) -> Self {
         bytes.shrink_to_fit();
         let needed = bytes.len().div_ceil(1 << 10).min(room.num_permits());
         drop(room.split(room.num_permits() - needed));
@@ -63,7 +67,7 @@ impl Answer {
     }
 
     /// The body of a response: its room is free again when the last byte is on its way.
-    pub(super) fn into_body(self) -> Body {
+    pub(in crate::server) fn into_body(self) -> Body {
         Bytes::from_owner(self).into()
     }
 }
@@ -81,7 +85,7 @@ mod tests {
     #[test]
     fn an_answer_holds_its_room_until_it_is_gone() {
         // Goal: what slow clients have not taken counts. Method: room to build one and a little more.
-        let room = AnswerRoom(Arc::new(Semaphore::new(BUILDING_KIB as usize + 10)));
+        let room = AnswerRoom::of_kib(BUILDING_KIB as usize + 10);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
         let reserved = runtime.block_on(room.reserve(BUILDING_KIB)).expect("there is room");
         assert_eq!(room.0.available_permits(), 10);

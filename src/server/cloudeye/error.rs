@@ -1,21 +1,13 @@
-//! The refusals of the Cloud Eye face (S22): which status and published code, in the one body every known client can
-//! read. Decides nothing about when to refuse.
+//! The refusals of the Cloud Eye face (S22): which status and published code. Decides nothing about when to refuse; the
+//! body that clients read is made in `face`.
 
 use std::fmt;
 
-use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
 use crate::error::{Error, ErrorKind};
 use crate::server::face::Face;
-
-/// After how many seconds a client may try again what the server cannot do now: a full disk is looked at again within
-/// this time.
-const RETRY_UNAVAILABLE_SECS: u16 = 15;
-
-/// After how many seconds a client may try again when too many requests came at once: they last for milliseconds.
-const RETRY_BUSY_SECS: u16 = 1;
 
 /// The published error codes that this face uses, with the status each comes with (but see [`Refusal`]).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -125,25 +117,23 @@ impl Refusal {
         Self { status: StatusCode::METHOD_NOT_ALLOWED, code: Code::NotFound, details }
     }
 
-    /// The same in the shape of another face.
-    pub(in crate::server) fn told_by(self, face: Face) -> Response {
-        match face {
-            Face::CloudEye => self.into_response(),
-            _ => face.refuse(self.status, self.code.published(), &self.details),
-        }
+    pub(in crate::server) fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The published code.
+    pub(in crate::server) fn published(&self) -> &'static str {
+        self.code.published()
+    }
+
+    /// What is wrong.
+    pub(in crate::server) fn details(&self) -> &str {
+        &self.details
     }
 
     #[cfg(test)]
     pub(super) fn code(&self) -> Code {
         self.code
-    }
-
-    fn retry_after(&self) -> Option<u16> {
-        match self.status {
-            StatusCode::SERVICE_UNAVAILABLE => Some(RETRY_UNAVAILABLE_SECS),
-            StatusCode::TOO_MANY_REQUESTS => Some(RETRY_BUSY_SECS),
-            _ => None,
-        }
     }
 }
 
@@ -171,22 +161,14 @@ impl From<Error> for Refusal {
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        let body = serde_json::json!({
-            "http_code": self.status.as_u16(),
-            "message": { "code": self.code.published(), "details": &self.details, "message": &self.details },
-        });
-        let mut response = (self.status, body.to_string()).into_response();
-        let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        if let Some(secs) = self.retry_after() {
-            headers.insert(RETRY_AFTER, HeaderValue::from(secs));
-        }
-        response
+        Face::CloudEye.refuse(self.status, self.code.published(), &self.details)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use axum::http::header::RETRY_AFTER;
+
     use super::*;
 
     #[test]

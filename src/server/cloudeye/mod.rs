@@ -30,14 +30,15 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
-use axum::http::header::{CONTENT_TYPE, HOST};
+use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
-use self::answer::{Answer, AnswerRoom, BUILDING_KIB, BUILDING_WINDOWS_KIB};
+use self::answer::BUILDING_WINDOWS_KIB;
+pub(super) use self::answer::{ANSWER_BYTES_MAX, Answer, AnswerRoom, BUILDING_KIB};
 use self::batch::Batch;
 pub(super) use self::error::{Code, Refusal};
 pub(super) use self::event_store::{Events, KeptEvents};
@@ -45,6 +46,7 @@ use self::known::KnownMetrics;
 use self::list::Listing;
 pub(super) use self::query::ANSWER_POINTS_MAX;
 use self::query::Question;
+use super::face::host;
 use super::profile::Profile;
 use super::projects::{ProjectId, Projects};
 use super::rules::Rules;
@@ -119,9 +121,11 @@ impl CloudEye {
         let Ok(permit) = Arc::clone(&self.in_flight).try_acquire_owned() else {
             return Err(Refusal::new(Code::Busy, "too many requests at once"));
         };
+        let span = tracing::Span::current();
         let outcome = tokio::task::spawn_blocking(move || {
             // Kept by the work and not by the request, which goes away with its client.
             let _permit = permit;
+            let _request = span.entered();
             work(&self)
         });
         outcome.await.unwrap_or_else(|panic| {
@@ -290,11 +294,6 @@ async fn list_event_details(
 
 fn json_body(value: &serde_json::Value) -> Response {
     (JSON, value.to_string()).into_response()
-}
-
-/// How the client calls this server.
-fn host(headers: &HeaderMap) -> &str {
-    headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default()
 }
 
 fn project_id(path: Project) -> Result<ProjectId, Refusal> {

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::error::{Code, Refusal};
 use super::parameters::{Parameters, wrong};
+use crate::server::projects::ProjectId;
 use crate::server::rules::{Rules, order_named};
 
 /// The one version of the interface.
@@ -13,6 +14,9 @@ const VERSION: &str = "V1.0";
 /// The calls behind `/V1.0/{project_id}/`.
 const CALLS: [&str; 7] =
     ["metric-data", "batch-query-metric-data", "metrics", "quotas", "alarms", "events", "event-data"];
+
+/// The one call that goes on behind its name.
+const EVENT: &str = "event";
 
 /// The answer about all versions; `host` is how the client calls this server.
 pub(super) fn versions(host: &str) -> Value {
@@ -63,6 +67,9 @@ pub(super) fn nowhere(path: &str) -> Refusal {
         [version, _, call] if CALLS.contains(&call) && version != VERSION && version.starts_with(['v', 'V']) => {
             Refusal::new(Code::Version, format!("the version of this interface is {VERSION}"))
         }
+        [version, _, EVENT, _] if version != VERSION && version.starts_with(['v', 'V']) => {
+            Refusal::new(Code::Version, format!("the version of this interface is {VERSION}"))
+        }
         [_, call] if CALLS.contains(&call) => {
             Refusal::new(Code::NoVersion, format!("the address begins with the version, /{VERSION}/"))
         }
@@ -71,7 +78,7 @@ pub(super) fn nowhere(path: &str) -> Refusal {
 }
 
 pub(super) fn no_such_project() -> Refusal {
-    Refusal::new(Code::Project, "the project id must be 1 to 64 letters, digits, - or _")
+    Refusal::new(Code::Project, ProjectId::FORM)
 }
 
 #[cfg(test)]
@@ -85,6 +92,7 @@ mod tests {
             ("/V1.0/metrics", "ces.0003"),
             ("/v1.0/p/metric-data", "ces.0005"),
             ("/V2.0/p/metrics", "ces.0005"),
+            ("/v1.0/p/event/e", "ces.0005"),
             ("/v2/p/batch-query-metric-data", "ces.0005"),
             ("/p/metric-data", "ces.0004"),
             ("/V1.0/p/metric-data/", "ces.0016"),

@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use axum::body::Bytes;
 use axum::extract::{RawQuery, State};
-use axum::http::header::HOST;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{any, get};
@@ -17,10 +16,10 @@ use serde_json::{Value, json};
 
 use self::catalog::{catalog, endpoints_of, services_of};
 use self::login::Login;
-use crate::env::clock::Clock as _;
 use crate::server::auth::{Denied, Grant, Guard, Visitor};
 use crate::server::calendar::show;
-use crate::server::face::{Face, json_answer};
+use crate::server::face::{Face, host, json_answer};
+use crate::server::ids::Naming;
 use crate::server::projects::ProjectId;
 use crate::server::site::Site;
 
@@ -96,7 +95,7 @@ impl Keystone {
     fn project_of(&self, visitor: &Visitor, headers: &HeaderMap) -> String {
         let given = || {
             let token = text(headers, "x-auth-token")?;
-            Some(self.site.issued.find(token, self.site.clock.now())?.project)
+            Some(self.site.issued.find(token, self.site.clock.beneath())?.project)
         };
         let named = || text(headers, PROJECT_ID).filter(|id| ProjectId::new(id).is_some()).map(str::to_owned);
         let own = visitor.reach.0.clone();
@@ -124,7 +123,7 @@ async fn create_token(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let now = keystone.site.clock.now();
+    let now = keystone.site.clock.beneath();
     let login = match Login::read(&body) {
         Ok(login) => login,
         Err(why) => return Face::Identity.refuse(StatusCode::BAD_REQUEST, "", &why),
@@ -143,11 +142,11 @@ async fn create_token(
         (None, asked) => asked.unwrap_or(PROJECT_OTHERWISE).to_owned(),
     };
     if ProjectId::new(&project).is_none() {
-        let why = "a project is named by 1 to 64 letters, digits, - or _: its name is its id";
-        return Face::Identity.refuse(StatusCode::BAD_REQUEST, "", why);
+        let why = format!("{}, and its name is its id", ProjectId::FORM);
+        return Face::Identity.refuse(StatusCode::BAD_REQUEST, "", &why);
     }
     let grant = Grant { user, project, issued: now };
-    let token = keystone.site.ids.next();
+    let token = keystone.site.ids.next(Naming::Thing);
     keystone.site.issued.add(&token, grant.clone());
     let mut body = keystone.token(&grant, &login.methods(), host(&headers));
     if query.is_some_and(|query| query.split('&').any(|each| each == "nocatalog" || each.starts_with("nocatalog="))) {
@@ -159,7 +158,7 @@ async fn create_token(
 
 async fn show_token(State(keystone): State<Arc<Keystone>>, headers: HeaderMap) -> Response {
     let token = text(&headers, SUBJECT_TOKEN.as_str());
-    let Some(grant) = token.and_then(|token| keystone.site.issued.find(token, keystone.site.clock.now())) else {
+    let Some(grant) = token.and_then(|token| keystone.site.issued.find(token, keystone.site.clock.beneath())) else {
         return no_such_token();
     };
     json_answer(StatusCode::OK, &keystone.token(&grant, &["password".to_owned()], host(&headers)))
@@ -247,11 +246,6 @@ async fn endpoints(
     let project = keystone.project_of(&visitor, &headers);
     let endpoints = endpoints_of(host(&headers), &project, &keystone.region);
     json_answer(StatusCode::OK, &json!({ "endpoints": endpoints, "links": {} }))
-}
-
-/// Where the client found us, so that what it is told leads it here again.
-fn host(headers: &HeaderMap) -> &str {
-    text(headers, HOST.as_str()).unwrap_or("localhost")
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {

@@ -2,9 +2,13 @@
 //! looked at and kept up, but neither emptied nor put back: their directory belongs to its owner.
 
 use std::collections::BTreeMap;
+use std::mem;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
+
+use parking_lot::Mutex;
 
 use crate::env::clock::Clock as _;
 use crate::env::disk::Disk as _;
@@ -12,9 +16,9 @@ use crate::env::memory::MemoryDisk;
 use crate::env::real::RealDisk;
 use crate::error::{Error, ErrorKind, Result};
 use crate::server::backups::Backups;
-use crate::server::clock::SettableClock;
+use crate::server::clock::{SettableClock, Wall};
 use crate::server::ids::Ids;
-use crate::server::projects::{Home, Lease, PROJECTS, ProjectId, Projects, close};
+use crate::server::projects::{Home, Lease, PROJECTS, ProjectId, Projects, Slot, Slots, close};
 
 /// Farthest that time is moved by one call: each half hour of it is worked through.
 const ADVANCE_MAX: Duration = Duration::from_secs(366 * 86_400);
@@ -40,10 +44,17 @@ impl Image {
 impl Projects {
     /// The databases that are open, in order of their projects.
     pub(in crate::server) fn all_open(&self) -> Vec<(ProjectId, Lease)> {
-        let slots: BTreeMap<_, _> =
-            self.slots.lock().iter().map(|(project, slot)| (project.clone(), Arc::clone(slot))).collect();
-        let lease = |(project, slot): (ProjectId, Arc<_>)| Some((project, Lease::of(slot)?));
-        slots.into_iter().filter_map(lease).collect()
+        let lease = |(project, slot)| Some((project, Lease::of(slot)?));
+        self.all_slots().into_iter().filter_map(lease).collect()
+    }
+
+    /// The same without those that are just being opened or closed, so that nobody waits for that.
+    pub(in crate::server) fn all_at_rest(&self) -> Vec<(ProjectId, Lease)> {
+        let lease = |(project, slot): (ProjectId, Arc<Slot>)| {
+            let db = slot.db.try_lock()?.as_ref()?.db.clone();
+            Some((project, Lease { db, _slot: slot }))
+        };
+        self.all_slots().into_iter().filter_map(lease).collect()
     }
 
     /// The projects that have a folder on disk, in order, and where it is.
@@ -63,10 +74,11 @@ impl Projects {
     }
 
     /// Moves time forward and, on the way and in its order, does everything that falls due in open databases, and makes
-    /// each backup at its very moment.
+    /// each backup at its very moment. A database that cannot be maintained holds up neither time nor the others.
     ///
     /// # Errors
-    /// `InvalidInput` for more than [`ADVANCE_MAX`] or past the last time of all; what maintaining a database gives.
+    /// `InvalidInput` for more than [`ADVANCE_MAX`] or past the last time of all; `Unsupported` on disk; the first of what
+    /// maintaining databases gives.
     pub(in crate::server) fn pass(
         &self,
         clock: &SettableClock,
@@ -77,27 +89,31 @@ impl Projects {
         if by > ADVANCE_MAX {
             return Err(Error::invalid(format!("the clock is moved by at most {ADVANCE_MAX:?} at a time")));
         }
+        // What is on disk would stay destroyed, and its time ahead of the system's.
+        self.check_in_memory()?;
         // All of it can be done, or nothing is.
         clock.check(by)?;
-        let mut rest = by;
+        let (mut rest, mut outcome) = (by, Ok(()));
         while !rest.is_zero() {
             let now = clock.now().as_millis();
             let next = backups.next_run().and_then(|next| u64::try_from(next.as_millis().saturating_sub(now)).ok());
             let until_next = next.filter(|millis| *millis > 0).map_or(STEP, Duration::from_millis);
             let step = rest.min(STEP).min(until_next);
             clock.advance(step)?;
-            self.maintain()?;
-            backups.run_due(ids)?;
+            outcome = outcome.and(self.maintain()).and(backups.run_due(ids));
             rest -= step;
         }
-        Ok(())
+        outcome
     }
 
     /// Believes in the clock, and does what is due in every open database.
-    pub(in crate::server) fn maintain(&self) -> Result<()> {
-        self.all_open().into_iter().try_for_each(|(_, db)| {
+    ///
+    /// # Errors
+    /// The first one that maintaining a database gives; all are maintained all the same.
+    fn maintain(&self) -> Result<()> {
+        self.all_open().into_iter().fold(Ok(()), |outcome, (project, db)| {
             db.confirm_clock();
-            db.maintain()
+            outcome.and(db.maintain().map_err(|error| Error::because(error.kind(), project, &error)))
         })
     }
 
@@ -107,11 +123,8 @@ impl Projects {
     /// `Unsupported` on disk.
     pub(in crate::server) fn clear(&self) -> Result<()> {
         self.check_in_memory()?;
-        let slots: Vec<_> = self.slots.lock().drain().collect();
-        for (project, slot) in slots {
-            // What cannot be closed in order is gone all the same.
-            let _logged = close(&project, &mut slot.db.lock());
-        }
+        let slots = mem::take(&mut *self.slots.lock());
+        forget(slots);
         Ok(())
     }
 
@@ -121,13 +134,11 @@ impl Projects {
     /// `Unsupported` on disk.
     pub(in crate::server) fn image(&self) -> Result<Image> {
         self.check_in_memory()?;
-        let slots: Vec<_> =
-            self.slots.lock().iter().map(|(project, slot)| (project.clone(), Arc::clone(slot))).collect();
-        let copy = |(project, slot): (ProjectId, Arc<super::Slot>)| {
+        let copy = |(project, slot): (ProjectId, Arc<Slot>)| {
             let place = slot.db.lock();
             Some((project, place.as_ref()?.files.as_ref()?.copy()))
         };
-        Ok(Image(slots.into_iter().filter_map(copy).collect()))
+        Ok(Image(self.all_slots().into_iter().filter_map(copy).collect()))
     }
 
     /// Copies what one project has stored; nothing where it has no database.
@@ -137,26 +148,53 @@ impl Projects {
     pub(in crate::server) fn copy_of(&self, project: &ProjectId) -> Result<Option<MemoryDisk>> {
         self.check_in_memory()?;
         let slot = self.slots.lock().get(project).map(Arc::clone);
-        let copy = |slot: Arc<super::Slot>| Some(slot.db.lock().as_ref()?.files.as_ref()?.copy());
+        let copy = |slot: Arc<Slot>| Some(slot.db.lock().as_ref()?.files.as_ref()?.copy());
         Ok(slot.and_then(copy))
     }
 
-    /// Puts what was copied in place of everything that is stored. The clock must stand where it stood then, or later.
+    /// Puts what was copied in place of everything that is stored, and the clock to where it stood then.
     ///
     /// # Errors
-    /// `Unsupported` on disk; what opening gives.
-    pub(in crate::server) fn put_back(&self, image: &Image) -> Result<()> {
-        self.clear()?;
-        for (project, files) in &image.0 {
-            let slot = self.slot(project)?;
-            let opened = self.create(project, Some(Arc::new(files.copy())))?;
-            opened.db.confirm_clock();
-            *slot.db.lock() = Some(opened);
+    /// `Unsupported` on disk; what opening gives. Then everything is as it was.
+    pub(in crate::server) fn put_back(&self, image: &Image, clock: &SettableClock, wall: Wall) -> Result<()> {
+        self.check_in_memory()?;
+        let was = clock.wall();
+        // IMPORTANT: first the clock, as nothing of the copy may see a time that has not come yet. What is stored now
+        // sees it step back, which destroys nothing.
+        clock.restore(wall);
+        match self.swap(image) {
+            Ok(gone) => {
+                forget(gone);
+                Ok(())
+            }
+            Err(error) => {
+                clock.restore(was);
+                self.all_open().iter().for_each(|(_, db)| db.confirm_clock());
+                Err(error)
+            }
         }
-        Ok(())
     }
 
-    fn check_in_memory(&self) -> Result<()> {
+    /// Opens copies of all that was copied, and only then puts them in the place of what is there, which it gives.
+    fn swap(&self, image: &Image) -> Result<Slots> {
+        let open = |(project, files): (&ProjectId, &MemoryDisk)| {
+            let opened = self.create(project, Some(Arc::new(files.copy())))?;
+            opened.db.confirm_clock();
+            let slot = Slot { last_use: AtomicU64::default(), db: Mutex::new(Some(opened)) };
+            Ok((project.clone(), Arc::new(slot)))
+        };
+        let opened = image.0.iter().map(open).collect::<Result<Slots>>()?;
+        let mut slots = self.slots.lock();
+        self.check_not_closed()?;
+        Ok(mem::replace(&mut slots, opened))
+    }
+
+    /// In order of their projects.
+    fn all_slots(&self) -> BTreeMap<ProjectId, Arc<Slot>> {
+        self.slots.lock().iter().map(|(project, slot)| (project.clone(), Arc::clone(slot))).collect()
+    }
+
+    pub(in crate::server) fn check_in_memory(&self) -> Result<()> {
         if self.is_in_memory() {
             return Ok(());
         }
@@ -167,10 +205,20 @@ impl Projects {
     }
 }
 
+fn forget(slots: Slots) {
+    for (project, slot) in slots {
+        // What cannot be closed in order is gone all the same.
+        let _logged = close(&project, &mut slot.db.lock());
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
     use crate::env::clock::SystemClock;
+    use crate::env::layout;
     use crate::model::durability::Durability;
     use crate::model::point::Point;
     use crate::model::rollup::Late;
@@ -229,17 +277,61 @@ mod tests {
         for _ in 0..2 {
             projects.clear().expect("in memory");
             assert_eq!(counts(&projects, &id), (0, 0));
-            clock.restore(wall);
-            projects.put_back(&image).expect("opens");
+            projects.put_back(&image, &clock, wall).expect("opens");
             assert_eq!(counts(&projects, &id), (1, 1));
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_put_back_takes_nothing_away() {
+        // Goal: everything stays as it was, the clock too. Method: an image, one database of which cannot be opened.
+        let (clock, projects) = projects(Home::Memory);
+        let [good, bad] = ["a", "b"].map(|name| ProjectId::new(name).expect("a good id"));
+        for id in [&good, &bad] {
+            projects.open_or_create(id).expect("opens");
+        }
+        let (image, wall) = (projects.image().expect("in memory"), clock.wall());
+        let disk = &image.0[&bad];
+        let format = Path::new("memory").join(layout::FORMAT);
+        disk.create(&format).and_then(|mut file| file.write_at(b"of another kind", 0)).expect("memory");
+        pass(&projects, &clock, Duration::from_secs(3_600)).expect("time passes");
+        let now = clock.now();
+        let db = projects.open_or_create(&good).expect("is open");
+        db.insert(&key(), Point::new(now, 7).with_ttl(Ttl::from_secs(60))).expect("stored");
+        projects.put_back(&image, &clock, wall).expect_err("one of them cannot be opened");
+        assert!(clock.now() >= now);
+        assert_eq!(counts(&projects, &good), (1, 1));
+        db.insert(&key(), Point::new(now, 8)).expect("is still open");
+        assert!(!db.stats().deletion_suspended);
+    }
+
+    #[test]
+    fn a_database_that_cannot_be_maintained_holds_up_neither_time_nor_others() {
+        // Method: three projects, the second of which somebody has closed.
+        let (clock, projects) = projects(Home::Memory);
+        let ids = ["a", "b", "c"].map(|name| ProjectId::new(name).expect("a good id"));
+        for id in &ids {
+            let db = projects.open_or_create(id).expect("opens");
+            db.insert(&key(), Point::new(clock.now(), 7).with_ttl(Ttl::from_secs(3_600))).expect("stored");
+        }
+        projects.open_or_create(&ids[1]).expect("is open").close().expect("closes");
+        let before = clock.now();
+        let error = pass(&projects, &clock, Duration::from_secs(86_400)).expect_err("one is closed");
+        assert_eq!(error.kind(), ErrorKind::Closed);
+        assert!(error.to_string().starts_with("b: "), "{error}");
+        assert!(clock.now() >= before + Duration::from_secs(86_400));
+        for id in [&ids[0], &ids[2]] {
+            let stats = projects.open_or_create(id).expect("is open").stats();
+            assert_eq!((stats.points, stats.recent_points), (0, 0), "{id}: its bytes have gone");
         }
     }
 
     #[test]
     fn what_is_on_disk_is_not_emptied() {
         let dir = tempfile::tempdir().expect("a directory");
-        let (_clock, projects) = projects(Home::Disk(dir.path().to_owned()));
-        for outcome in [projects.clear(), projects.image().map(drop), projects.put_back(&Image::default())] {
+        let (clock, projects) = projects(Home::Disk(dir.path().to_owned()));
+        let put_back = projects.put_back(&Image::default(), &clock, clock.wall());
+        for outcome in [projects.clear(), projects.image().map(drop), put_back] {
             assert_eq!(outcome.expect_err("refused").kind(), ErrorKind::Unsupported);
         }
     }

@@ -142,9 +142,9 @@ pub(super) static RULES: [Rule; 27] = [
     Rule {
         id: "decimals",
         statement: "what is condensed from several numbers has two decimals, rounded or cut, or all of them",
-        source: "2020: user guide, aggregation (rounded); 2026: the same (cut)",
+        source: "2020: user guide, aggregation (rounded); 2026: the same page (cut)",
         takes: "rounded, cut or full",
-        values: ["rounded", "rounded", "full"],
+        values: ["rounded", "cut", "full"],
         set: |rules, text| {
             let words = [("rounded", Decimals::Rounded), ("cut", Decimals::Cut), ("full", Decimals::Full)];
             word(text, words).map(|decimals| rules.decimals = decimals)

@@ -13,6 +13,7 @@ use super::{Backup as Face, Project, Shared, Within, ok, parse, project_id, with
 use crate::policy::book::{BACKUPS_MAX, Backup, POLICIES_MAX, VOLUMES_MAX};
 use crate::server::backups::Job;
 use crate::server::calendar::show_millis;
+use crate::server::face::host;
 use crate::server::projects::ProjectId;
 
 /// How many backups a page has if nobody says.
@@ -203,9 +204,4 @@ fn gibibytes(bytes: u64) -> u64 {
 
 fn no_such_backup(id: &str) -> Refusal {
     Refusal::new(Code::NotFound, format!("there is no backup {id:?}"))
-}
-
-/// Where the client found us, so that what it is told leads it here again.
-fn host(headers: &HeaderMap) -> &str {
-    headers.get(axum::http::header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost")
 }

@@ -131,8 +131,7 @@ fn within(path: Within) -> Result<(ProjectId, String), Refusal> {
 }
 
 fn checked(project: &str) -> Result<ProjectId, Refusal> {
-    let why = "the project id must be 1 to 64 letters, digits, - or _";
-    ProjectId::new(project).ok_or_else(|| Refusal::new(Code::Parameter, why))
+    ProjectId::new(project).ok_or_else(|| Refusal::new(Code::Parameter, ProjectId::FORM))
 }
 
 /// Reads a body, which must say something.

@@ -69,14 +69,14 @@ fn requests_that_no_clock_can_follow_are_refused() {
         ("clock/advance", r#"{"seconds":31708800}"#, "at most"),
         ("clock/advance", r#"{"hours":1}"#, "unknown field"),
         ("clock/advance", "", "cannot be read"),
-        ("clock/set", r#"{"now":9007199254740992}"#, "cannot"),
-        ("clock/set", r#"{"now":"tomorrow"}"#, "cannot be read"),
+        ("clock/set", r#"{"now":9007199254740992}"#, "at most 31622400s"),
+        ("clock/set", r#"{"now":"tomorrow"}"#, "expected i64"),
         ("reset", r#"{"now":9007199254740992}"#, "no time"),
     ] {
         let reply = client.post(&format!("/_ebbtide/{path}"), body);
         assert_eq!((reply.status, &reply.json()["error"]["code"]), (400, &"invalid".into()), "{path} {body}");
         let why = reply.json()["error"]["message"].to_string();
-        assert!(why.contains(fragment) || path == "clock/set", "{why}");
+        assert!(why.contains(fragment), "{path} {body}: {why}");
     }
     assert_eq!(client.get("/_ebbtide/clock").json()["ahead_of_system"], 0);
 }

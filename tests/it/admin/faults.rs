@@ -18,7 +18,7 @@ fn a_rule_fails_what_it_names_as_often_as_it_says() {
     for _ in 0..2 {
         let reply = store(client, "p", now, 60, 1);
         reply.assert_refused(503, "ces.0019", "a fault rule");
-        assert_eq!(reply.header("retry-after"), Some("1"));
+        assert_eq!(reply.header("retry-after"), Some("15"), "as of a store that takes no writes");
     }
     store(client, "p", now, 60, 1).assert_stored();
     let listed = client.get("/_ebbtide/faults").json();
@@ -130,4 +130,34 @@ fn the_journal_tells_what_came_and_how_it_was_answered() {
     assert_eq!(journal["requests"].as_array().map(Vec::len), Some(2), "the admin's own calls are not among them");
     assert_eq!(client.request("DELETE", "/_ebbtide/requests", b"").status, 200);
     assert!(server.received_requests().is_empty());
+}
+
+#[test]
+fn the_journal_is_told_page_by_page() {
+    // Goal: no answer is as long as the journal. Method: pages by number, by default, and by length, as texts of what is
+    // no text take six times its bytes.
+    let (_server, client) = mock();
+    for _ in 0..150 {
+        client.get("/V1.0");
+    }
+    let page = |query: &str| {
+        let page = client.get(&format!("/_ebbtide/requests{query}")).json();
+        let requests = page["requests"].as_array().expect("a list");
+        (requests.first().map(|first| first["number"].clone()), requests.len(), page["next"].as_u64())
+    };
+    assert_eq!(page(""), (Some(0.into()), 100, Some(100)));
+    assert_eq!(page("?from=100"), (Some(100.into()), 50, None));
+    assert_eq!(page("?from=7&limit=2"), (Some(7.into()), 2, Some(9)));
+    assert_eq!(page("?from=150"), (None, 0, None));
+    for query in ["limit=0", "limit=1001", "limit=x", "from=-1"] {
+        let name = query.split('=').next().expect("it has one");
+        assert_refused(&client.get(&format!("/_ebbtide/requests?{query}")), 400, "invalid", name);
+    }
+    for _ in 0..30 {
+        client.post(&points_path("p"), vec![1; 64 << 10]);
+    }
+    let reply = client.get("/_ebbtide/requests?from=150&limit=1000");
+    assert!(reply.body.len() < 9 << 20, "{}", reply.body.len());
+    let next = reply.json()["next"].as_u64().expect("there are more");
+    assert_eq!(page(&format!("?from={next}&limit=1000")).2, None);
 }

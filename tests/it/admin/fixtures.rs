@@ -1,6 +1,6 @@
 //! What a test puts in place and looks at: snapshots, seed data, the back door, the state.
 
-use ebbtide::{Point, SeriesKey, TimeRange, Ttl, Value};
+use ebbtide::{Point, SeriesKey, TimeRange, Timestamp, Ttl, Value, WriteBatch};
 
 use super::{assert_refused, count, mock, store};
 use crate::harness::{Server, now_millis, run};
@@ -112,6 +112,23 @@ fn the_back_door_keeps_every_bit_and_knows_no_rule() {
 }
 
 #[test]
+fn more_points_than_an_answer_holds_are_asked_for_in_parts() {
+    let (server, client) = mock();
+    let series = SeriesKey::new("A.B", "m", [("", ""); 0]).expect("a good name");
+    let db = server.db("p").expect("opens");
+    let mut batch = WriteBatch::new();
+    for time in 0..10_001 {
+        batch.push(series.clone(), Point::new(Timestamp::from_millis(time), 1));
+    }
+    db.write(&batch).expect("stored");
+    let read = |part: &str| client.get(&format!("/_ebbtide/points?project=p&namespace=A.B&metric_name=m{part}"));
+    assert_refused(&read(""), 400, "invalid", "more than 10000 points");
+    for (part, count) in [("&to=10000", 10_000), ("&from=10000", 1)] {
+        assert_eq!(read(part).json()["points"].as_array().map(Vec::len), Some(count), "{part}");
+    }
+}
+
+#[test]
 fn the_state_tells_projects_series_points_and_bytes() {
     let (server, client) = mock();
     assert_eq!(client.get("/_ebbtide/state").json()["projects"], serde_json::json!([]));
@@ -129,6 +146,17 @@ fn the_state_tells_projects_series_points_and_bytes() {
     assert_eq!((&project["points"], &project["recent_points"]), (&1.into(), &0.into()));
     assert!(project["bytes"]["segments"].as_u64() > Some(0));
     assert_eq!(client.post("/_ebbtide/compact", "").status, 200);
+    // Names are told up to a bound, over all projects.
+    let mut batch = WriteBatch::new();
+    for host in 0..1_005 {
+        let series = SeriesKey::new("A.B", "m", [("host", host.to_string())]).expect("a good name");
+        batch.push(series, Point::new(server.now(), 1));
+    }
+    server.db("q").and_then(|db| db.write(&batch)).expect("stored");
+    let state = client.get("/_ebbtide/state").json();
+    let project = &state["projects"][1];
+    let names = project["names"].as_array().map(Vec::len);
+    assert_eq!((names, &project["names_left_out"]), (Some(999), &6.into()));
     assert_eq!(client.get("/_ebbtide/health").json()["status"], "good");
     assert_eq!(client.get("/_ebbtide/ready").json()["ready"], true);
 }
@@ -151,6 +179,18 @@ fn seed_data_is_there_from_the_start_or_there_is_no_start() {
     for project in ["default", "other"] {
         assert_eq!((count(server.client(), project, 1), count(server.client(), project, 300)), (1, 2), "{project}");
     }
+    let data = dir.path().join("data");
+    let start =
+        |seed: &str| Server::start(&["--data", data.to_str().expect("UTF-8"), "--admin", "on", "--seed-data", seed]);
+    start(&good).terminate();
+    let more = file("more.json", format!("[{}]", item(now_millis() - 1_000, "3")));
+    let again = start(&more);
+    assert_eq!(
+        (count(again.client(), "default", 1), count(again.client(), "default", 300)),
+        (1, 2),
+        "once and for all"
+    );
+    drop(again);
     let bad = file("bad.json", format!("[{},{}]", item(now_millis(), "1"), item(now_millis(), "\"x\"")));
     for (argument, fragments) in [
         (bad.as_str(), ["bad.json", "item 1: value must be a number"]),

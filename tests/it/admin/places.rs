@@ -12,6 +12,10 @@ fn what_is_not_there_is_refused_in_the_doors_own_shape() {
     for (method, path) in [("GET", "/_ebbtide/reset"), ("POST", "/_ebbtide/health"), ("PUT", "/_ebbtide/clock")] {
         assert_refused(&client.request(method, path, b""), 405, "method_not_allowed", "method");
     }
+    for (method, path) in [("DELETE", "faults/%ff"), ("PUT", "snapshots/%ff"), ("DELETE", "snapshots/%ff")] {
+        assert_refused(&client.request(method, &format!("/_ebbtide/{path}"), b""), 400, "invalid", "cannot be read");
+    }
+    assert_refused(&client.post("/_ebbtide/snapshots/%ff/restore", ""), 400, "invalid", "cannot be read");
 }
 
 #[test]
@@ -50,8 +54,12 @@ fn a_directory_has_no_door_unless_it_is_asked_for_and_is_never_emptied() {
     shut.terminate();
     let server = Server::start(&["--data", data, "--admin", "on"]);
     assert_eq!(server.get("/_ebbtide/health").status, 200);
-    for (method, path) in [("POST", "/_ebbtide/reset"), ("PUT", "/_ebbtide/snapshots/a")] {
-        assert_refused(&server.client().request(method, path, b""), 409, "unsupported", "in a directory");
+    let moves = [("POST", "clock/set", r#"{"now":4000000000000}"#), ("POST", "clock/advance", r#"{"seconds":604800}"#)];
+    let stands = [("POST", "clock/stop", ""), ("POST", "clock/resume", "")];
+    let empties = [("POST", "reset", ""), ("PUT", "snapshots/a", "")];
+    for (method, path, body) in moves.into_iter().chain(stands).chain(empties) {
+        let reply = server.client().request(method, &format!("/_ebbtide/{path}"), body.as_bytes());
+        assert_refused(&reply, 409, "unsupported", "in a directory");
     }
     assert_eq!(super::count(server.client(), "p", 1), 1);
     assert_eq!(server.post("/_ebbtide/flush", "").status, 200);

@@ -1,11 +1,13 @@
 //! The log-in face as its clients use it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use ebbtide::server::Credentials;
+use ebbtide::server::{Credentials, ServerConfig};
+use ebbtide::{Clock as _, ManualClock, SystemClock};
 use serde_json::json;
 
-use super::{ask, guarded};
+use super::{ask, guarded, started};
 use crate::harness::{Client, Reply, Server};
 
 /// The body that openstacksdk sends (auth-and-clients 3.1).
@@ -45,7 +47,8 @@ fn anybody_logs_in_where_nobody_is_named_and_finds_every_face() {
 #[test]
 fn users_log_in_with_their_passwords_to_their_projects() {
     let users = Credentials::new().user("me:secret=mine").expect("good").user("root:secret2").expect("good");
-    let (server, client) = guarded(users);
+    let world = Arc::new(ManualClock::new(SystemClock::default().now()));
+    let (server, client) = started(ServerConfig::in_memory().credentials(users).clock(world.clone()));
     for (user, password) in [("me", "wrong"), ("you", "secret"), ("root", "secret")] {
         let reply = login(client, user, password, Some("mine"));
         assert_eq!((reply.status, &reply.json()["error"]["code"]), (401, &401.into()), "{user}");
@@ -63,7 +66,9 @@ fn users_log_in_with_their_passwords_to_their_projects() {
     let subject = [("x-auth-token", mine.as_str()), ("x-subject-token", mine.as_str())];
     let shown = client.send("GET", "/v3/auth/tokens", &subject, b"");
     assert_eq!((shown.status, &shown.json()["token"]["project"]["id"]), (200, &"mine".into()));
-    server.advance(Duration::from_secs(86_400)).expect("forward");
+    server.advance(Duration::from_secs(7 * 86_400)).expect("forward");
+    assert_eq!(ask(client, "mine", &[("x-auth-token", &mine)]).status, 200, "a token is of the world's time");
+    world.advance(Duration::from_secs(86_400));
     ask(client, "mine", &[("x-auth-token", &mine)]).assert_refused(401, "ces.0015", "expired");
 }
 

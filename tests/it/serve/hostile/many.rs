@@ -180,6 +180,24 @@ fn wrong_requests() -> Vec<Hostile> {
         let text = format!("GET {} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n", points_path(project));
         list.push(raw(format!("project {project}"), text, Ending::Waits));
     }
+    for call in ["batch-query-metric-data", "events"] {
+        let path = format!("/V1.0/hostile/{call}");
+        for text in ["", "[", "{}", "[]", "null", "[{}]", "{\"metrics\":[]}", "{\"metrics\":{}}", "\u{0}"] {
+            let head = format!("POST {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n");
+            let text = format!("{head}content-length: {}\r\n\r\n{text}", text.len());
+            list.push(raw(format!("{call}: {text}"), text, Ending::Waits));
+        }
+    }
+    for asked in ["limit=0", "limit=1001", "limit=-1", "limit=a", "order=up", "dim.0=a", "start=%ff", "limit=1&limit=2"]
+    {
+        let text = format!("GET /V1.0/hostile/metrics?{asked} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n");
+        list.push(raw(asked, text, Ending::Waits));
+    }
+    for text in ["", "{}", "[", "{\"auth\":[]}", "{\"auth\":{\"identity\":{}}}"] {
+        let head = "POST /v3/auth/tokens HTTP/1.1\r\nhost: test\r\nconnection: close\r\n";
+        let text = format!("{head}content-length: {}\r\n\r\n{text}", text.len());
+        list.push(raw(format!("log-in: {text}"), text, Ending::Waits));
+    }
     let sound = body(1);
     for share in 1..8 {
         let (whole, half) = (sound.len(), &sound[..sound.len() * share / 8]);
@@ -262,7 +280,8 @@ fn two_hundred_hostile_requests_leave_no_trace_while_others_are_served() {
     println!("{served} sound requests were served meanwhile");
     assert!(served > 0);
     let descriptors = Path::new("/proc").join(server.pid().to_string()).join("fd");
-    let idle = Server::start_on(tempfile::tempdir().expect("a directory").path());
+    let other = tempfile::tempdir().expect("a directory");
+    let idle = Server::start_on(other.path());
     idle.post(&points_path("good"), body(1)).assert_stored();
     let usual = count(&Path::new("/proc").join(idle.pid().to_string()).join("fd"));
     wait_for("the last of their connections to end", || (count(&descriptors) <= usual + 2).then_some(()));
