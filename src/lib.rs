@@ -88,4 +88,4 @@ pub use model::time::{TimeRange, Timestamp, Ttl};
 pub use model::window::{Window, WindowState};
 pub use model::windows::{Fill, Function, Values, Windows};
 pub use policy::retention::{Keep, Retention};
-pub use policy::schedule::{Days, Schedule, WeekDay, Zone};
+pub use policy::schedule::{Days, Due, Schedule, WeekDay, Zone};

@@ -60,10 +60,17 @@ impl Retention {
         self.first_of_month
     }
 
-    /// Places, in ascending order, of those that may go among the times of what one policy has made of one volume, the
-    /// oldest first.
-    pub(crate) fn expired(self, times: &[Timestamp], zone: Zone, now: Timestamp) -> Vec<usize> {
-        debug_assert!(times.is_sorted());
+    /// Places, in ascending order, of those that may go among the times of backups, which have to be in order, the oldest
+    /// first. Months are those of the zone.
+    ///
+    /// ```
+    /// use ebbtide::{Keep, Retention, Timestamp, Zone};
+    /// let days = [0, 1, 2, 3].map(|day| Timestamp::from_secs(day * 86_400));
+    /// assert_eq!(Retention::new(Keep::Number(2), false)?.expired(&days, Zone::UTC, days[3]), [0, 1]);
+    /// assert_eq!(Retention::new(Keep::Number(2), true)?.expired(&days, Zone::UTC, days[3]), [1]);
+    /// # Ok::<(), ebbtide::Error>(())
+    /// ```
+    pub fn expired(self, times: &[Timestamp], zone: Zone, now: Timestamp) -> Vec<usize> {
         let month = |time: Timestamp| {
             let date = zone.date(time);
             (date.year, date.month)

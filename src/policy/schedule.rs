@@ -116,13 +116,13 @@ pub struct Schedule {
     zone: Zone,
 }
 
-/// What has fallen due.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Due {
+/// What has fallen due: [`Schedule::due`].
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Due {
     /// The last moment at which it should have run.
-    pub(crate) at: Timestamp,
-    /// How many runs before that one were missed; one makes up for all of them.
-    pub(crate) missed: u32,
+    pub at: Timestamp,
+    /// How many runs before that one were missed, up to 1,000; one run makes up for all of them.
+    pub missed: u32,
 }
 
 impl Schedule {
@@ -169,8 +169,19 @@ impl Schedule {
         self.first((hour..hour.saturating_add(HOURS_APART_MAX)).map(full_hour)).unwrap_or(Timestamp::MAX)
     }
 
-    /// What has fallen due after the runs up to `handled` were seen to.
-    pub(crate) fn due(&self, handled: Timestamp, now: Timestamp) -> Option<Due> {
+    /// What has fallen due after the runs up to `handled` were seen to; nothing if that is none.
+    ///
+    /// ```
+    /// use ebbtide::{Days, Schedule, Timestamp, Zone};
+    /// let daily = Schedule::new([2], Days::Every(1), Zone::UTC)?;
+    /// let hour = |hour: i64| Timestamp::from_secs(hour * 3_600);
+    /// assert_eq!(daily.due(hour(2), hour(25)), None);
+    /// // Three days later it should have run at 26, 50 and 74.
+    /// let due = daily.due(hour(2), hour(75)).expect("something is due");
+    /// assert_eq!((due.at, due.missed), (hour(74), 2));
+    /// # Ok::<(), ebbtide::Error>(())
+    /// ```
+    pub fn due(&self, handled: Timestamp, now: Timestamp) -> Option<Due> {
         let at = self.last_up_to(now).filter(|at| *at > handled)?;
         let (mut missed, mut before) = (0, at);
         while missed < MISSED_MAX {
