@@ -133,7 +133,7 @@ impl Door {
         }
         if project_of(&visit.path).is_some_and(|project| project.contains('%')) {
             // It would be another name to those who read it packed than to those who read it plain.
-            return Ok(face.tell(Refusal::new(Code::Project, "a project id is written as it is, without %")));
+            return Ok(face.tell(&Refusal::new(Code::Project, "a project id is written as it is, without %")));
         }
         let (head, body, admitted) = self.admit(head, body).await;
         let visitor = match admitted {
@@ -223,7 +223,7 @@ fn nothing(face: Face, code: &str) -> Response {
 }
 
 fn deny(face: Face, why: Denied) -> Response {
-    face.tell(match why {
+    face.tell(&match why {
         Denied::Unknown(why) => Refusal::new(Code::Unauthenticated, why),
         Denied::Forbidden(why) => Refusal::new(Code::Forbidden, why),
     })

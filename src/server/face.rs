@@ -54,13 +54,8 @@ impl Face {
     }
 
     /// A refusal of the first face in the shape of this one.
-    pub(super) fn tell(self, refusal: Refusal) -> Response {
-        match self {
-            Self::CloudEye => refusal.into_response(),
-            Self::Identity | Self::Backup | Self::Admin => {
-                self.refuse(refusal.status(), refusal.published(), refusal.details())
-            }
-        }
+    pub(super) fn tell(self, refusal: &Refusal) -> Response {
+        self.refuse(refusal.status(), refusal.published(), refusal.details())
     }
 
     /// A refusal in the shape that clients of this face read: for Cloud Eye the one body that every known client can

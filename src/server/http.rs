@@ -156,7 +156,7 @@ async fn answer(request: Request<Incoming>, door: &Door, times: Timeouts) -> Res
     let response = if body.size_hint().lower() > BODY_BYTES_MAX as u64 {
         // A client that waits to be told to go on must not be: it would send what is refused already.
         let is_coming = !head.headers.contains_key(EXPECT);
-        refuse(face.tell(Refusal::too_large(BODY_BYTES_MAX)), is_coming.then_some(body), times)
+        refuse(face.tell(&Refusal::too_large(BODY_BYTES_MAX)), is_coming.then_some(body), times)
     } else {
         match timeout(times.body, read(&mut body)).await {
             Ok(Ok(bytes)) => match door.serve(&mut visit, head, bytes).instrument(span).await {
@@ -166,12 +166,12 @@ async fn answer(request: Request<Incoming>, door: &Door, times: Timeouts) -> Res
                     return Err(hang_up);
                 }
             },
-            Ok(Err(Unread::TooLarge)) => refuse(face.tell(Refusal::too_large(BODY_BYTES_MAX)), Some(body), times),
+            Ok(Err(Unread::TooLarge)) => refuse(face.tell(&Refusal::too_large(BODY_BYTES_MAX)), Some(body), times),
             Ok(Err(Unread::Broken(error))) => {
                 let why = format!("the request body cannot be read: {error}");
-                refuse(face.tell(Refusal::new(Code::Request, why)), None, times)
+                refuse(face.tell(&Refusal::new(Code::Request, why)), None, times)
             }
-            Err(_elapsed) => refuse(face.tell(Refusal::too_slow()), None, times),
+            Err(_elapsed) => refuse(face.tell(&Refusal::too_slow()), None, times),
         }
     };
     Ok(door.leave(visit, response).await)

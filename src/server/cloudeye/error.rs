@@ -161,7 +161,7 @@ impl From<Error> for Refusal {
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        Face::CloudEye.refuse(self.status, self.code.published(), &self.details)
+        Face::CloudEye.tell(&self)
     }
 }
 

@@ -111,10 +111,12 @@ impl Projects {
     /// # Errors
     /// The first one that maintaining a database gives; all are maintained all the same.
     fn maintain(&self) -> Result<()> {
-        self.all_open().into_iter().fold(Ok(()), |outcome, (project, db)| {
+        let mut outcome = Ok(());
+        for (project, db) in self.all_open() {
             db.confirm_clock();
-            outcome.and(db.maintain().map_err(|error| Error::because(error.kind(), project, &error)))
-        })
+            outcome = outcome.and(db.maintain().map_err(|error| Error::because(error.kind(), project, &error)));
+        }
+        outcome
     }
 
     /// Forgets everything. Requests that still use a database are answered with `Closed`.
