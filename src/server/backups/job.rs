@@ -70,11 +70,12 @@ impl Jobs {
         });
     }
 
-    pub(super) fn set(&mut self, id: &str, state: JobState, now: Timestamp) {
-        if let Some(job) = self.0.iter_mut().find(|job| job.id == id) {
-            job.state = state;
-            job.finished = job.is_over().then_some(now);
-        }
+    /// Whether there is such a job; then it stands so.
+    pub(super) fn set(&mut self, id: &str, state: JobState, now: Timestamp) -> bool {
+        let Some(job) = self.0.iter_mut().find(|job| job.id == id) else { return false };
+        job.state = state;
+        job.finished = job.is_over().then_some(now);
+        true
     }
 }
 
@@ -103,7 +104,8 @@ mod tests {
         let ids: Vec<&str> = jobs.iter().map(|job| job.id.as_str()).collect();
         assert_eq!((ids.len(), ids[0], ids[1]), (JOBS_MAX, "0", "4"));
         assert!(jobs.is_busy("p") && !jobs.is_busy("q"));
-        jobs.set("0", JobState::Failed("why".into()), Timestamp::from_secs(1));
+        assert!(jobs.set("0", JobState::Failed("why".into()), Timestamp::from_secs(1)));
+        assert!(!jobs.set("1", JobState::Running, Timestamp::from_secs(1)), "it is forgotten");
         assert!(!jobs.is_busy("p") && jobs.find("0").expect("there").finished == Some(Timestamp::from_secs(1)));
     }
 }

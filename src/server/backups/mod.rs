@@ -92,6 +92,8 @@ pub(super) struct State {
     pub(super) jobs: Jobs,
     /// None in memory.
     file: Option<PolicyFile>,
+    /// Whether it has said nothing yet: then it is as if nobody had asked.
+    is_blank: bool,
     /// Whether the book is the last one: else nothing is removed because of what it says.
     is_trusted: bool,
 }
@@ -125,6 +127,9 @@ impl Backups {
         };
         for project in backups.shelf.projects()? {
             backups.account(&project)?;
+        }
+        for (project, _) in &backups.declared {
+            backups.read(project, |_| ())?;
         }
         Ok(backups)
     }
@@ -162,11 +167,32 @@ impl Backups {
         change: impl FnOnce(&mut Book, &Jobs) -> std::result::Result<T, E>,
     ) -> std::result::Result<T, E> {
         let account = self.account(project)?;
+        let outcome = self.change_in(project, &account, change);
+        self.forget_if_blank(project, &account);
+        outcome
+    }
+
+    fn change_in<T, E: From<Error>>(
+        &self,
+        project: &ProjectId,
+        account: &Account,
+        change: impl FnOnce(&mut Book, &Jobs) -> std::result::Result<T, E>,
+    ) -> std::result::Result<T, E> {
         let mut state = account.0.lock();
         let mut book = state.book.clone();
         let outcome = change(&mut book, &state.jobs)?;
         self.keep(project, &mut state, book)?;
         Ok(outcome)
+    }
+
+    /// Gives up the place of a project that has said nothing yet, unless somebody else has come for it.
+    fn forget_if_blank(&self, project: &ProjectId, account: &Arc<Account>) {
+        let mut accounts = self.accounts.lock();
+        // The map's and ours.
+        let is_blank = |state: &State| state.is_blank && state.jobs.iter().next().is_none();
+        if Arc::strong_count(account) == 2 && is_blank(&account.0.lock()) {
+            accounts.remove(project);
+        }
     }
 
     /// Takes the book of a project for the right one again, after some of it could not be read.
@@ -194,6 +220,7 @@ impl Backups {
     /// Writes a book where books are written, and makes it the project's.
     fn keep(&self, project: &ProjectId, state: &mut State, book: Book) -> Result<()> {
         if book != state.book {
+            state.is_blank = false;
             if let Some(file) = &mut state.file {
                 self.shelf.prepare(project)?;
                 file.save(&book)?;
@@ -220,7 +247,7 @@ impl Backups {
         let (file, found) = self.shelf.open_book(project)?;
         let own = self.projects.volume_id(project)?;
         let otherwise = || Book::new(ids::of_project("policy", project.as_str()), own, self.clock.now());
-        let is_trusted = found.damage.is_empty();
+        let (is_trusted, is_blank) = (found.damage.is_empty(), found.damage.is_empty() && found.book.is_none());
         for note in &found.damage {
             tracing::error!(%project, "{note}; no backup is removed until a policy is changed");
         }
@@ -228,7 +255,7 @@ impl Backups {
         Shelf::reconcile(project, &mut book);
         let declared = self.declared.iter().filter(|(of, _)| of == project);
         declared.into_iter().try_for_each(|(_, volume)| book.declare(volume, ""))?;
-        Ok(State { book, jobs: Jobs::default(), file, is_trusted })
+        Ok(State { book, jobs: Jobs::default(), file, is_blank, is_trusted })
     }
 
     /// Forgets everything that is in memory.
@@ -245,8 +272,11 @@ impl Backups {
 
     /// Puts books in place of all that there are.
     pub(super) fn replace(&self, kept: KeptBooks) {
+        // Not under a backup that is being made. Those that wait are forgotten with their jobs.
+        let _turn = self.turn.lock();
         let account = |book| {
-            let state = State { book, jobs: Jobs::default(), file: None, is_trusted: true };
+            let jobs = Jobs::default();
+            let state = State { book, jobs, file: None, is_blank: false, is_trusted: true };
             Arc::new(Account(Mutex::new(state)))
         };
         *self.accounts.lock() = kept.books.into_iter().map(|(project, book)| (project, account(book))).collect();

@@ -4,29 +4,39 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::{Account, Backups, Job, JobState};
+use super::{Backups, Job, JobState, State};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::time::Timestamp;
-use crate::policy::book::{Backup, Book};
+use crate::policy::book::{Backup, Book, Volume};
 use crate::policy::schedule::Due;
 use crate::server::calendar::show_compact;
 use crate::server::ids::Ids;
 use crate::server::projects::ProjectId;
 
 impl Backups {
-    /// Puts a job for each volume of a policy in the queue, for [`Backups::perform`].
+    /// Puts a job for each volume of a policy in the queue, for [`Backups::perform`]; none at all, and nothing, if jobs of
+    /// it wait or run already.
     ///
     /// # Errors
     /// `Overloaded` when too many jobs wait.
-    pub(in crate::server) fn enqueue_policy(&self, project: &ProjectId, policy: &str, ids: &Ids) -> Result<Vec<Job>> {
-        let name = name_at(self.clock.now());
+    pub(in crate::server) fn enqueue_policy(
+        &self,
+        project: &ProjectId,
+        policy: &str,
+        ids: &Ids,
+    ) -> Result<Option<Vec<Job>>> {
         let account = self.account(project)?;
-        let jobs: Vec<Job> = {
-            let state = account.0.lock();
-            let volumes = state.book.volumes_of(policy);
-            volumes.map(|volume| self.new_job(ids, Some(policy), &volume.id, name.clone())).collect()
-        };
-        self.enqueue(&account, jobs)
+        let mut state = account.0.lock();
+        if state.jobs.is_busy(policy) {
+            return Ok(None);
+        }
+        self.enqueue_all(&mut state, policy, &name_at(self.clock.now()), ids).map(Some)
+    }
+
+    fn enqueue_all(&self, state: &mut State, policy: &str, name: &str, ids: &Ids) -> Result<Vec<Job>> {
+        let job = |volume: &Volume| self.new_job(ids, Some(policy), &volume.id, name.to_owned());
+        let jobs = state.book.volumes_of(policy).map(job).collect();
+        self.enqueue(state, jobs)
     }
 
     /// Puts one job in the queue.
@@ -34,12 +44,14 @@ impl Backups {
     /// # Errors
     /// `Overloaded` when too many jobs wait.
     pub(in crate::server) fn enqueue_one(&self, project: &ProjectId, job: Job) -> Result<Vec<Job>> {
-        self.enqueue(&*self.account(project)?, vec![job])
+        let account = self.account(project)?;
+        let mut state = account.0.lock();
+        self.enqueue(&mut state, vec![job])
     }
 
-    fn enqueue(&self, account: &Account, jobs: Vec<Job>) -> Result<Vec<Job>> {
+    fn enqueue(&self, state: &mut State, jobs: Vec<Job>) -> Result<Vec<Job>> {
         self.take_places(jobs.len())?;
-        account.0.lock().jobs.add(&jobs);
+        state.jobs.add(&jobs);
         Ok(jobs)
     }
 
@@ -79,12 +91,8 @@ impl Backups {
             tracing::warn!(%project, policy, missed = due.missed, "runs were missed: one backup makes up for them");
         }
         let account = self.account(project)?;
-        let jobs: Vec<Job> = {
-            let state = account.0.lock();
-            let volumes = state.book.volumes_of(policy);
-            volumes.map(|volume| self.new_job(ids, Some(policy), &volume.id, name_at(due.at))).collect()
-        };
-        match self.enqueue(&account, jobs) {
+        let queued = self.enqueue_all(&mut account.0.lock(), policy, &name_at(due.at), ids);
+        match queued {
             Ok(jobs) => self.do_all(project, &jobs),
             Err(error) => tracing::error!(%project, policy, "a policy has not run: {error}"),
         }
@@ -99,7 +107,11 @@ impl Backups {
 
     fn do_all(&self, project: &ProjectId, jobs: &[Job]) {
         for job in jobs {
-            self.set(project, job, JobState::Running);
+            // A reset has forgotten it.
+            if !self.set(project, job, JobState::Running) {
+                self.waiting.fetch_sub(1, Ordering::SeqCst);
+                continue;
+            }
             let outcome = self.do_one(project, job);
             if let Err(error) = &outcome {
                 tracing::error!(%project, volume = job.volume, "a backup failed: {error}");
@@ -181,12 +193,11 @@ impl Backups {
         })
     }
 
-    fn set(&self, project: &ProjectId, job: &Job, to: JobState) {
+    /// Whether there is such a job; then it stands so.
+    fn set(&self, project: &ProjectId, job: &Job, to: JobState) -> bool {
         let now = self.clock.now();
         let account = self.accounts.lock().get(project).map(Arc::clone);
-        if let Some(account) = account {
-            account.0.lock().jobs.set(&job.id, to, now);
-        }
+        account.is_some_and(|account| account.0.lock().jobs.set(&job.id, to, now))
     }
 
     /// Changes a book to what has happened already: it is believed even if it cannot be written.

@@ -147,10 +147,30 @@ fn without_any_book_there_is_the_default_policy_and_nothing_goes() {
 }
 
 #[test]
-fn looking_at_a_project_makes_nothing() {
+fn a_policy_is_not_run_twice_at_once_and_a_reset_forgets_what_waits() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (clock, ids) = (clock(), Ids::new(Some(1)));
+    let backups = open(dir.path(), &clock);
+    make_policy(&backups);
+    let ask = || backups.enqueue_policy(&project(), "daily", &ids).expect("room");
+    let jobs = ask().expect("it has nothing to do");
+    assert!(ask().is_none(), "it waits");
+    backups.clear();
+    backups.perform(&project(), &jobs);
+    assert_eq!((names(&backups), backups.waiting.load(Ordering::SeqCst)), (Vec::new(), 0));
+    let jobs = ask().expect("it has nothing to do");
+    backups.perform(&project(), &jobs);
+    assert_eq!(names(&backups).len(), 1);
+    assert!(ask().is_some(), "it has nothing to do any more");
+}
+
+#[test]
+fn looking_at_a_project_and_asking_it_for_what_cannot_be_makes_nothing() {
     let dir = tempfile::tempdir().expect("a directory");
     let backups = open(dir.path(), &clock());
     assert_eq!(names(&backups), [""; 0]);
+    let refuse = |_: &mut Book, _: &Jobs| Err::<(), _>(Error::invalid("no"));
+    backups.change(&project(), refuse).expect_err("refused");
     assert!(backups.accounts.lock().is_empty());
     assert_eq!(RealDisk.list(dir.path()).expect("a directory"), [""; 0]);
 }
@@ -161,7 +181,7 @@ fn a_server_that_stops_makes_no_further_backup() {
     let (clock, ids) = (clock(), Ids::new(Some(1)));
     let backups = open(dir.path(), &clock);
     make_policy(&backups);
-    let jobs = backups.enqueue_policy(&project(), "daily", &ids).expect("room");
+    let jobs = backups.enqueue_policy(&project(), "daily", &ids).expect("room").expect("it has nothing to do");
     backups.close();
     backups.perform(&project(), &jobs);
     clock.advance(DAY);
@@ -178,7 +198,7 @@ fn jobs_that_wait_have_an_end() {
     let (clock, ids) = (clock(), Ids::new(Some(1)));
     let backups = open(dir.path(), &clock);
     make_policy(&backups);
-    let one = || backups.enqueue_policy(&project(), "daily", &ids);
+    let one = || backups.enqueue_one(&project(), backups.new_job(&ids, None, "v", String::new()));
     let all: Vec<_> = (0..WAITING_MAX).map(|_| one().expect("room")).collect();
     assert_eq!(one().expect_err("too many").kind(), ErrorKind::Overloaded);
     backups.perform(&project(), &all[0]);

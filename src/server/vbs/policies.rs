@@ -81,12 +81,11 @@ pub(super) async fn remove(State(face): Shared, path: Within) -> Answered {
 pub(super) async fn execute(State(face): Shared, path: Within) -> Answered {
     let (project, id) = within(path)?;
     face.run(move |face| {
-        face.site.backups.read(&project, |state| match state.book.policy(&id) {
-            None => Err(no_such_policy(&id)),
-            Some(_) if state.jobs.is_busy(&id) => Err(Refusal::new(Code::Running, "the backup policy is running")),
-            Some(_) => Ok(()),
-        })??;
+        if face.site.backups.read(&project, |state| state.book.policy(&id).is_none())? {
+            return Err(no_such_policy(&id));
+        }
         let jobs = face.site.backups.enqueue_policy(&project, &id, &face.site.ids)?;
+        let jobs = jobs.ok_or_else(|| Refusal::new(Code::Running, "the backup policy is running"))?;
         face.begin(project, jobs);
         Ok(done())
     })
