@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::env::disk::Lock;
+use crate::env::faulty::{Fault, FaultyDisk, Image, Trouble};
 use crate::env::memory::MemoryDisk;
 
 const DIR: &str = "p";
@@ -137,4 +138,58 @@ fn a_record_that_cannot_be_true_is_damage() {
         spoil(&mut record);
         assert!(book(record).is_err());
     }
+}
+
+/// Saves books one after the other on a disk on which something may go wrong, and gives the last one that was saved and
+/// the one that was not.
+fn story(disk: &FaultyDisk) -> (Option<Book>, Option<Book>) {
+    let (mut file, found) = PolicyFile::open(Arc::new(disk.clone()), Path::new(DIR)).expect("readable");
+    assert!(found.book.is_none());
+    let mut saved = None;
+    for name in ["one", "two", "three", "four", "five"] {
+        match file.save(&sample(name)) {
+            Ok(()) => saved = Some(sample(name)),
+            Err(_) => return (saved, Some(sample(name))),
+        }
+    }
+    (saved, None)
+}
+
+fn empty_dir() -> FaultyDisk {
+    let disk = FaultyDisk::default();
+    disk.create_dir_all(Path::new(DIR)).expect("nothing goes wrong");
+    disk
+}
+
+#[test]
+fn a_power_cut_or_a_full_disk_at_any_step_leaves_the_last_book_or_the_next_and_no_damage() {
+    // Goal: what was acknowledged is found, whatever happens to the write behind it, and a later write succeeds. Method:
+    // trouble at every operation of five writes, and after a power cut four images of what the disk kept.
+    let whole = empty_dir();
+    let first = whole.operations();
+    story(&whole);
+    assert!(whole.operations() > first + 15, "they write, sync, rename and sync");
+    let troubles =
+        [Trouble::Stop, Trouble::Full, Trouble::Fail(io::ErrorKind::StorageFull), Trouble::Fail(io::ErrorKind::Other)];
+    let (mut states, mut failures) = (0, 0);
+    for what in troubles {
+        for at in 1..=whole.operations() - first {
+            let disk = empty_dir();
+            let disk = disk.clone().with_fault(Fault { at: disk.operations() + at, what });
+            let (saved, lost) = story(&disk);
+            failures += usize::from(lost.is_some());
+            disk.heal();
+            for image in [Image::Nothing, Image::All, Image::Subset(at), Image::Reordered(at)] {
+                let left = disk.after_power_cut(image);
+                let (mut file, found) = PolicyFile::open(Arc::new(left.clone()), Path::new(DIR)).expect("readable");
+                let is_one = found.book == saved || found.book == lost;
+                assert!(is_one && found.damage.is_empty(), "{what:?} at {at}, {image:?}: {found:?}");
+                file.save(&sample("next")).expect("nothing goes wrong any more");
+                let (_, found) = PolicyFile::open(Arc::new(left), Path::new(DIR)).expect("readable");
+                assert_eq!((found.book, found.damage), (Some(sample("next")), Vec::new()));
+                states += 1;
+            }
+        }
+    }
+    assert!(states > 200 && failures > 50, "{states} states, {failures} failures");
 }
