@@ -183,7 +183,7 @@ impl Site {
             return Err(Error::invalid(format!("there are {SNAPSHOTS_MAX} snapshots, which is the most")));
         }
         let (image, events, books) = (self.projects.image()?, self.events.copy(), self.backups.copy());
-        let (bytes, taken) = (image.bytes() + events.bytes(), self.clock.now());
+        let (bytes, taken) = (image.bytes() + events.bytes() + books.bytes(), self.clock.now());
         if others().map(|(_, other)| other.bytes).sum::<usize>() + bytes > SNAPSHOT_BYTES_MAX {
             return Err(Error::invalid(format!("all snapshots together have at most {SNAPSHOT_BYTES_MAX} bytes")));
         }

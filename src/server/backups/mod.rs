@@ -105,6 +105,13 @@ pub(super) struct KeptBooks {
     files: Files,
 }
 
+impl KeptBooks {
+    /// Bytes of all backups.
+    pub(super) fn bytes(&self) -> usize {
+        self.files.values().map(|files| files.bytes()).sum()
+    }
+}
+
 impl Backups {
     /// The backups of a server, with what earlier runs of it have left.
     ///
@@ -263,10 +270,14 @@ impl Backups {
         self.replace(KeptBooks::default());
     }
 
-    /// Copies every book. The files of backups are shared: they never change.
+    /// Copies every book, without what is just being made. The files of backups are shared: they never change.
     pub(super) fn copy(&self) -> KeptBooks {
         let accounts = self.accounts.lock();
-        let book = |(project, account): (&ProjectId, &Arc<Account>)| (project.clone(), account.0.lock().book.clone());
+        let book = |(project, account): (&ProjectId, &Arc<Account>)| {
+            let mut book = account.0.lock().book.clone();
+            book.backups.retain(|backup| backup.whole);
+            (project.clone(), book)
+        };
         KeptBooks { books: accounts.iter().map(book).collect(), files: self.shelf.copy() }
     }
 

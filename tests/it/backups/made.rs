@@ -127,3 +127,21 @@ fn a_backup_by_hand_needs_a_volume_and_a_name_of_its_own() {
     assert_refused(&client.get("/v2/p/jobs/none"), 404, "AutoBackup.1100");
     assert_eq!(backups(client), Vec::<Value>::new());
 }
+
+#[test]
+fn a_reset_forgets_policies_and_backups_and_a_snapshot_brings_them_back() {
+    let server = Server::start(&["--memory", "--volume", "declared=p"]);
+    let client = server.client();
+    let id = create(client, &daily("nightly"));
+    associate(client, &id, &["v"]);
+    by_hand(client, "v", "a");
+    assert_eq!(client.request("PUT", "/_ebbtide/snapshots/one", b"").status, 201);
+    let before = (super::policies(client), backups(client));
+    by_hand(client, "v", "b");
+    assert_eq!(client.post("/_ebbtide/reset", "").status, 200);
+    assert_eq!((super::policies(client).len(), backups(client)), (1, Vec::new()));
+    let volumes = client.get("/v2/p/volumes").json();
+    assert_eq!(volumes["volumes"][1]["id"], "declared", "as at the start");
+    assert_eq!(client.post("/_ebbtide/snapshots/one/restore", "").status, 200);
+    assert_eq!((super::policies(client), backups(client)), before);
+}
