@@ -145,3 +145,42 @@ fn a_reset_forgets_policies_and_backups_and_a_snapshot_brings_them_back() {
     assert_eq!(client.post("/_ebbtide/snapshots/one/restore", "").status, 200);
     assert_eq!((super::policies(client), backups(client)), before);
 }
+
+#[test]
+fn a_server_runs_policies_by_itself_and_makes_up_for_a_downtime_once() {
+    // Goal: nobody has to ask. Method: a server in this process on a directory, with a clock by hand; a day that goes by
+    // while it runs, and three while it does not.
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use ebbtide::server::{Server, ServerConfig};
+    use ebbtide::{ManualClock, Timestamp};
+
+    const DAY: Duration = Duration::from_secs(86_400);
+    let dir = tempfile::tempdir().expect("a directory");
+    let clock = Arc::new(ManualClock::new(Timestamp::from_secs(20_788 * 86_400 + 3_600)));
+    let start = || -> (Server, Client) {
+        let listen = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
+        let server = ServerConfig::on_disk(dir.path()).listen(listen).clock(clock.clone()).start().expect("starts");
+        let client = Client::new(server.local_addr());
+        (server, client)
+    };
+    let names = |client: Client, count: usize| {
+        wait_for("backups", || {
+            let all = backups(client);
+            let is_done = all.len() == count && all.iter().all(|backup| backup["status"] == "available");
+            is_done.then(|| all.iter().map(|backup| backup["name"].clone()).collect::<Vec<_>>())
+        })
+    };
+    let (server, client) = start();
+    let id = create(client, &daily("nightly"));
+    associate(client, &id, &["v"]);
+    clock.advance(DAY);
+    assert_eq!(names(client, 1), ["autobk_20261202T000000Z"]);
+    server.stop().expect("closes");
+    clock.advance(DAY * 3);
+    let (server, client) = start();
+    assert_eq!(names(client, 2), ["autobk_20261202T000000Z", "autobk_20261205T000000Z"]);
+    assert_eq!(tasks(client, &id).len(), 1, "one run for three");
+    server.stop().expect("closes");
+}
