@@ -58,6 +58,7 @@ mod error;
 mod head;
 mod manifest;
 mod model;
+mod policy;
 mod segment;
 #[cfg(feature = "server")]
 pub mod server;
@@ -86,3 +87,5 @@ pub use model::summary::Number;
 pub use model::time::{TimeRange, Timestamp, Ttl};
 pub use model::window::{Window, WindowState};
 pub use model::windows::{Fill, Function, Values, Windows};
+pub use policy::retention::{Keep, Retention};
+pub use policy::schedule::{Days, Due, Schedule, WeekDay, Zone};

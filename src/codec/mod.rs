@@ -10,6 +10,8 @@ pub(crate) mod ints;
 pub(crate) mod metas;
 pub(crate) mod names;
 pub(crate) mod points;
+#[cfg(feature = "server")]
+pub(crate) mod policies;
 pub(crate) mod record;
 pub(crate) mod stats;
 pub(crate) mod summaries;

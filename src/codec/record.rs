@@ -147,11 +147,11 @@ fn options() -> impl Options {
         .with_limit(FRAME_PAYLOAD_BYTES_MAX as u64)
 }
 
-fn encode(record: &impl Serialize) -> Vec<u8> {
+pub(super) fn encode(record: &impl Serialize) -> Vec<u8> {
     options().serialize(record).expect("records are bounded by the limits of what they hold")
 }
 
-fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Malformed> {
+pub(super) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Malformed> {
     options().deserialize(bytes).map_err(|_| Malformed("a record cannot be read"))
 }
 

@@ -18,6 +18,10 @@ pub(crate) const SEGMENTS: &str = "segments";
 /// The folder of the stored catalogue.
 pub(crate) const CATALOG: &str = "catalog";
 
+/// The two files of a project's policies, in a server's directory. The first one holds the even generations.
+#[cfg(feature = "server")]
+pub(crate) const POLICIES: [&str; 2] = ["POLICIES", "POLICIES.odd"];
+
 const LOG_SUFFIX: &str = ".log";
 const POINTS_SUFFIX: &str = ".pts";
 const SUMMARIES_SUFFIX: &str = ".sum";

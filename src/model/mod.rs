@@ -4,6 +4,7 @@
 pub(crate) mod aggregate;
 pub(crate) mod batch;
 pub(crate) mod columns;
+pub(crate) mod date;
 pub(crate) mod durability;
 pub mod limits;
 pub(crate) mod packed;

@@ -1,9 +1,7 @@
 //! Moments in the two written forms that clients of the API use, in UTC. Pure.
 
+use crate::model::date::Date;
 use crate::model::time::Timestamp;
-
-/// Days from the first of March of year 0 to 1970-01-01.
-const DAYS_TO_1970: i64 = 719_468;
 
 /// The moment that `yyyyMMddTHHmmssZ` names.
 pub(super) fn read_compact(text: &str) -> Option<Timestamp> {
@@ -18,27 +16,28 @@ pub(super) fn read_compact(text: &str) -> Option<Timestamp> {
     if !(1..=12).contains(&month) || !(1..=31).contains(&day) || hour > 23 || minute > 59 || second > 60 {
         return None;
     }
-    // Years begin in March here: a leap day is then the last day of its year.
-    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
-    let leaps = year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400);
-    let days = 365 * year + leaps + (153 * month + 2) / 5 + day - 1 - DAYS_TO_1970;
+    let (month, day) = (u8::try_from(month).ok()?, u8::try_from(day).ok()?);
+    let days = Date { year, month, day }.day_since_1970();
     Some(Timestamp::from_secs(days * 86_400 + hour * 3_600 + minute * 60 + second))
+}
+
+/// Such as `20260101T000000Z`.
+pub(super) fn show_compact(time: Timestamp) -> String {
+    show_millis(time).chars().take(19).filter(char::is_ascii_alphanumeric).chain(['Z']).collect()
 }
 
 /// Such as `2026-01-01T00:00:00.000000Z`.
 pub(super) fn show(time: Timestamp) -> String {
+    format!("{}000Z", show_millis(time))
+}
+
+/// Such as `2026-01-01T00:00:00.000`, of UTC without saying so.
+pub(super) fn show_millis(time: Timestamp) -> String {
     let (millis, secs) = (time.as_millis().rem_euclid(1_000), time.as_millis().div_euclid(1_000));
-    let (second, days) = (secs.rem_euclid(86_400), secs.div_euclid(86_400) + DAYS_TO_1970);
-    // Eras of 400 years; Hinnant, "chrono-Compatible Low-Level Date Algorithms", civil_from_days.
-    let (era, day) = (days.div_euclid(146_097), days.rem_euclid(146_097));
-    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day + 2) / 153;
-    let day = day - (153 * month + 2) / 5 + 1;
-    let (month, carry) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
-    let year = year + era * 400 + carry;
+    let second = secs.rem_euclid(86_400);
+    let Date { year, month, day } = Date::of_day(secs.div_euclid(86_400));
     let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}000Z")
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}")
 }
 
 #[cfg(test)]
@@ -57,6 +56,7 @@ mod tests {
         ] {
             assert_eq!(read_compact(text), Some(Timestamp::from_secs(secs)), "{text}");
             assert_eq!(show(Timestamp::from_secs(secs)), shown);
+            assert_eq!(show_compact(Timestamp::from_secs(secs)), text);
         }
         assert_eq!(show(Timestamp::from_millis(7)), "1970-01-01T00:00:00.007000Z");
     }

@@ -7,6 +7,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use super::auth::Credentials;
+use super::backups::Volumes;
 use super::http::CONNECTIONS_MAX;
 use super::profile::Profile;
 use super::projects::Home;
@@ -87,6 +88,9 @@ pub struct ServerConfig {
     pub(super) seed: Option<u64>,
     pub(super) seed_data: Vec<(PathBuf, String)>,
     pub(super) access_log: bool,
+    pub(super) volumes: Volumes,
+    /// Ids, and the projects that they are declared in.
+    pub(super) declared: Vec<(String, String)>,
     /// A constant outside of tests.
     pub(super) connections_max: usize,
 }
@@ -117,6 +121,8 @@ impl ServerConfig {
             seed: None,
             seed_data: Vec::new(),
             access_log: false,
+            volumes: Volumes::default(),
+            declared: Vec::new(),
             connections_max: CONNECTIONS_MAX,
         }
     }
@@ -203,6 +209,18 @@ impl ServerConfig {
     /// Whether each request is logged, under the target `ebbtide::access`. Default no.
     pub fn access_log(self, access_log: bool) -> Self {
         Self { access_log, ..self }
+    }
+
+    /// Which volumes can be associated with a backup policy. Default [`Volumes::Any`].
+    pub fn volumes(self, volumes: Volumes) -> Self {
+        Self { volumes, ..self }
+    }
+
+    /// Declares a volume in a project, beside the project's own: a name for backup policies to be associated with, which
+    /// holds nothing. Its id is 1 to 64 letters, digits, `_` and `-`; at most 1,000 in a project.
+    pub fn volume(mut self, id: impl Into<String>, project: impl Into<String>) -> Self {
+        self.declared.push((id.into(), project.into()));
+        self
     }
 
     /// Where the admin's door is.

@@ -38,10 +38,17 @@ pub(super) struct Door {
     site: Arc<Site>,
     guard: Guard,
     /// None where only the admin's requests are answered.
-    faces: Option<Router>,
+    faces: Option<Faces>,
     /// None where those are not.
     admin: Option<Router>,
     logs_access: bool,
+}
+
+/// The routes of the API. Those of backups are apart: some of them lie within the paths of another face.
+#[derive(Clone, Debug)]
+pub(super) struct Faces {
+    pub(super) general: Router,
+    pub(super) backup: Router,
 }
 
 /// A request on its way.
@@ -73,7 +80,7 @@ impl Door {
     }
 
     /// The same, answering what is for the API.
-    pub(super) fn with_faces(self, faces: Router) -> Self {
+    pub(super) fn with_faces(self, faces: Faces) -> Self {
         Self { faces: Some(faces), ..self }
     }
 
@@ -108,8 +115,9 @@ impl Door {
                 });
             }
             // A door that is not there looks like any other address where nothing is.
-            (Face::Admin, None, Some(faces)) => (Face::CloudEye, faces),
-            (face @ (Face::CloudEye | Face::Identity), _, Some(faces)) => (face, faces),
+            (Face::Admin, None, Some(faces)) => (Face::CloudEye, &faces.general),
+            (Face::Backup, _, Some(faces)) => (Face::Backup, &faces.backup),
+            (face @ (Face::CloudEye | Face::Identity), _, Some(faces)) => (face, &faces.general),
             (_, _, None) => return Ok(nothing(Face::Admin, "not_found")),
         };
         let id = visit.id.to_str().unwrap_or_default();

@@ -6,6 +6,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
+use super::vbs;
 use crate::server::cloudeye::Refusal;
 
 /// After how many seconds a client may try again what was refused with a status: too many requests at once last for
@@ -21,20 +22,37 @@ pub(super) enum Face {
     CloudEye,
     /// Log-in and catalogue.
     Identity,
+    /// Volumes, their backups and backup policies.
+    Backup,
     /// What is for whoever runs the server.
     Admin,
 }
 
-/// How the paths of each face begin; what begins otherwise belongs to the first face.
-const PREFIXES: [(&str, Face); 3] = [("/v3", Face::Identity), ("/_ebbtide", Face::Admin), ("/metrics", Face::Admin)];
+/// How the paths of each face begin, where a segment `*` stands for any; the first row that fits counts, and what begins
+/// otherwise belongs to the first face.
+const PREFIXES: [(&str, Face); 11] = [
+    ("/v1/*/jobs", Face::Backup),
+    ("/v2/*/jobs", Face::Backup),
+    ("/v2/*/volumes", Face::Backup),
+    ("/v2/*/backups", Face::Backup),
+    ("/v2/*/cloudbackups", Face::Backup),
+    ("/v2/*/backuppolicy", Face::Backup),
+    ("/v2/*/backuppolicyresources", Face::Backup),
+    ("/v3/*/backups", Face::Backup),
+    ("/v3", Face::Identity),
+    ("/_ebbtide", Face::Admin),
+    ("/metrics", Face::Admin),
+];
 
-/// Segments behind which a path names its project.
+/// Segments behind which a path names its project, beside those of the paths of backups.
 const VERSIONS_OF_PROJECTS: [&str; 2] = ["V1.0", "v2"];
 
 impl Face {
     pub(super) fn of(path: &str) -> Self {
-        let begins =
-            |prefix: &str| path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        let begins = |prefix: &str| {
+            let mut given = path.split('/');
+            prefix.split('/').all(|wanted| given.next().is_some_and(|given| wanted == "*" || wanted == given))
+        };
         PREFIXES.iter().find(|(prefix, _)| begins(prefix)).map_or(Self::CloudEye, |(_, face)| *face)
     }
 
@@ -55,6 +73,11 @@ impl Face {
                 let title = status.canonical_reason().unwrap_or_default();
                 json!({ "error": { "code": number, "message": why, "title": title } })
             }
+            Self::Backup => {
+                let own = |code: &str| code.starts_with(vbs::CODES);
+                let code = if own(code) { code } else { vbs::Code::of_status(status).published() };
+                json!({ "error": { "code": code, "message": why } })
+            }
             Self::Admin => json!({ "error": { "code": code, "message": why } }),
         };
         let mut response = json_answer(status, &body);
@@ -69,7 +92,8 @@ impl Face {
 pub(super) fn project_of(path: &str) -> Option<&str> {
     let (version, rest) = path.strip_prefix('/')?.split_once('/')?;
     let project = rest.split('/').next()?;
-    (VERSIONS_OF_PROJECTS.contains(&version) && !project.is_empty()).then_some(project)
+    let names_it = VERSIONS_OF_PROJECTS.contains(&version) || Face::of(path) == Face::Backup;
+    (names_it && !project.is_empty()).then_some(project)
 }
 
 /// Where the client found us, such as `http://localhost:8640`, so that what it is told leads it here again: also through
@@ -97,7 +121,14 @@ mod tests {
             ("/V1.0", Face::CloudEye, None),
             ("/V1.0/p/metric-data", Face::CloudEye, Some("p")),
             ("/V1.0//metric-data", Face::CloudEye, None),
-            ("/v2/p/backuppolicy", Face::CloudEye, Some("p")),
+            ("/v2/p/backuppolicy", Face::Backup, Some("p")),
+            ("/v2/p/backuppolicy/1/action", Face::Backup, Some("p")),
+            ("/v2/p/backuppolicyresources", Face::Backup, Some("p")),
+            ("/v2//backuppolicy", Face::Backup, None),
+            ("/v2/p/alarms", Face::CloudEye, Some("p")),
+            ("/v1/p/jobs/1", Face::Backup, Some("p")),
+            ("/v3/p/backups/detail", Face::Backup, Some("p")),
+            ("/v3/p/backupsx", Face::Identity, None),
             ("/v3", Face::Identity, None),
             ("/v3/projects", Face::Identity, None),
             ("/v31/projects", Face::CloudEye, None),

@@ -46,6 +46,13 @@ impl Ids {
         })
     }
 
+    /// The same as a UUID is written.
+    pub(super) fn next_uuid(&self) -> String {
+        let digits = self.next(Naming::Thing);
+        let groups = [&digits[..8], &digits[8..12], &digits[12..16], &digits[16..20], &digits[20..]];
+        groups.join("-")
+    }
+
     /// Begins anew: what follows is what followed the start.
     pub(super) fn reset(&self) {
         if let Self::Seeded(_, taken) = self {
@@ -60,6 +67,14 @@ impl Ids {
 pub(super) fn chance(seed: u64, number: u64, probability: f64) -> bool {
     let drawn = u32::from_le_bytes(*drawn(seed, number).first_chunk().expect("32 bytes begin with four"));
     f64::from(drawn) < probability * (f64::from(u32::MAX) + 1.0)
+}
+
+/// The id that something of a project always has, in the form of a UUID: the same one in every run.
+pub(super) fn of_project(what: &str, project: &str) -> String {
+    let drawn = Sha256::digest(format!("ebbtide {what} {project}"));
+    let bytes = *drawn.first_chunk().expect("32 bytes have a first half");
+    // Version 8: made in a way of our own.
+    uuid::Builder::from_custom_bytes(bytes).into_uuid().hyphenated().to_string()
 }
 
 /// Lower-case digits.
@@ -96,6 +111,15 @@ mod tests {
         assert_eq!(one.next(Naming::Thing), first);
         assert_ne!(one.next(Naming::Visit), one.next(Naming::Visit));
         assert_ne!(Ids::new(None).next(Naming::Thing), Ids::new(None).next(Naming::Thing));
+    }
+
+    #[test]
+    fn what_a_project_always_has_is_called_the_same_in_every_run() {
+        assert_eq!(of_project("volume", "p"), of_project("volume", "p"));
+        assert_ne!(of_project("volume", "p"), of_project("volume", "q"));
+        assert_ne!(of_project("volume", "p"), of_project("policy", "p"));
+        let both = [of_project("volume", "p"), Ids::new(Some(1)).next_uuid()];
+        assert!(both.iter().all(|id| uuid::Uuid::parse_str(id).is_ok() && id.len() == 36), "{both:?}");
     }
 
     #[test]

@@ -14,7 +14,9 @@
 
 mod admin;
 mod auth;
+mod backups;
 mod calendar;
+mod chores;
 mod clock;
 mod cloudeye;
 mod config;
@@ -37,6 +39,7 @@ mod seed;
 mod site;
 mod tally;
 mod timeouts;
+mod vbs;
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
@@ -49,11 +52,13 @@ use tokio::sync::watch;
 use self::admin::Admin;
 pub use self::auth::Credentials;
 use self::auth::Guard;
+use self::backups::Backups;
+pub use self::backups::Volumes;
 use self::clock::SettableClock;
 use self::cloudeye::{CloudEye, REQUESTS_IN_FLIGHT_MAX};
 pub use self::config::{AdminDoor, ServerConfig};
 pub use self::databases::Databases;
-use self::door::Door;
+use self::door::{Door, Faces};
 pub use self::faults::{FAULT_DELAY_MAX, Fault};
 pub use self::http::BODY_BYTES_MAX;
 use self::journal::Keeps;
@@ -61,11 +66,12 @@ pub use self::journal::ReceivedRequest;
 use self::keystone::Keystone;
 pub use self::mock::MockServer;
 pub use self::profile::Profile;
-use self::projects::{Home, Projects};
+use self::projects::{Home, ProjectId, Projects};
 pub use self::rules::Rule;
 pub use self::seed::SEED_BYTES_MAX;
 use self::site::Site;
 pub use self::timeouts::Timeouts;
+use self::vbs::Backup;
 use crate::env::clock::Clock;
 use crate::env::disk::Disk;
 use crate::env::layout;
@@ -98,6 +104,7 @@ impl ServerConfig {
         let clock = Arc::new(SettableClock::over(self.clock));
         let time: Arc<dyn Clock> = clock.clone();
         let projects = Arc::new(Projects::new(self.home, self.durability, rules.late(), Arc::clone(&time)));
+        let backups = Backups::open(Arc::clone(&projects), Arc::clone(&time), declared(self.declared)?)?;
         seed::load(&self.seed_data, &projects)?;
         // Last of all that may fail: a runtime cannot be dropped within another one.
         let runtime = runtime::Builder::new_multi_thread()
@@ -112,10 +119,12 @@ impl ServerConfig {
             _ if guard.0.is_empty() => Keeps::All,
             _ => Keeps::NoSecrets,
         };
-        let site = Arc::new(Site::new(Arc::clone(&projects), clock, self.seed, keeps));
-        let faces = CloudEye::new(Arc::clone(&projects), rules, time, Arc::clone(&site.events))
+        let site = Arc::new(Site::new(backups, clock, self.seed, keeps));
+        let backup = Backup::new(Arc::clone(&site), self.volumes, &self.region).routes();
+        let general = CloudEye::new(Arc::clone(&projects), rules, time, Arc::clone(&site.events))
             .routes()
             .merge(Keystone::new(Arc::clone(&site), guard.clone(), self.region).routes());
+        let faces = Faces { general, backup };
         let door = Door::new(Arc::clone(&site), guard, self.access_log);
         let api = door.clone().with_faces(faces);
         let admin = || Admin::new(Arc::clone(&site)).routes();
@@ -125,6 +134,8 @@ impl ServerConfig {
             None => vec![(listener, api)],
         };
         let (stop, stopping) = watch::channel(false);
+        runtime.spawn(chores::keep_running(Arc::clone(&site), stopping.clone()));
+        let ending = Arc::clone(&site);
         let (report, stopped) = sync_channel(1);
         runtime.spawn(async move {
             let serve = |(listener, door)| {
@@ -136,7 +147,11 @@ impl ServerConfig {
                     tracing::error!("accepting connections panicked: {panic}");
                 }
             }
-            let closing = tokio::task::spawn_blocking(move || projects.close()).await;
+            let close = move || {
+                ending.backups.close();
+                projects.close()
+            };
+            let closing = tokio::task::spawn_blocking(close).await;
             // Others may have the directory only when everything in it is closed.
             drop(lock);
             let outcome = closing.unwrap_or_else(|panic| Err(Error::new(ErrorKind::Failed, panic.to_string())));
@@ -148,7 +163,7 @@ impl ServerConfig {
 
 /// Most threads for what may block: one for each request in flight, so that their writes share a sync, and a few
 /// for the admin, to pack answers, and to open and close databases.
-const BLOCKING_THREADS_MAX: usize = REQUESTS_IN_FLIGHT_MAX + admin::THREADS_MAX + 8;
+const BLOCKING_THREADS_MAX: usize = REQUESTS_IN_FLIGHT_MAX + admin::THREADS_MAX + vbs::WORKING_MAX + 8;
 
 /// A running server. Dropping it stops it as [`Server::stop`] does, without telling how that went.
 #[derive(Debug)]
@@ -200,6 +215,16 @@ impl Drop for Server {
             tracing::error!("stopping the server failed: {error}");
         }
     }
+}
+
+/// The volumes of a configuration, if their names are good.
+fn declared(volumes: Vec<(String, String)>) -> Result<Vec<(ProjectId, String)>> {
+    let checked = |(volume, project): (String, String)| {
+        vbs::check_volume(&volume).map_err(|why| Error::invalid(format!("{volume:?}: {why}")))?;
+        let project = ProjectId::new(&project).ok_or_else(|| Error::invalid(ProjectId::FORM))?;
+        Ok((project, volume))
+    };
+    volumes.into_iter().map(checked).collect()
 }
 
 fn lock(dir: &Path) -> Result<DirLock> {

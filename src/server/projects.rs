@@ -22,6 +22,7 @@ use crate::env::real::RealDisk;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::durability::Durability;
 use crate::model::rollup::Late;
+use crate::server::ids;
 
 pub(super) use self::upkeep::Image;
 
@@ -41,6 +42,9 @@ const MEND_AGAIN_AFTER: Duration = Duration::from_secs(15);
 
 /// Most series of one project.
 const SERIES_MAX: u32 = 100_000;
+
+/// By what a project's own volume is called among what it always has.
+const VOLUME: &str = "volume";
 
 /// The folder of all projects, in the server's directory.
 pub(super) const PROJECTS: &str = "projects";
@@ -254,7 +258,7 @@ impl Projects {
             (Home::Disk(data), _) => {
                 let volume = match self.volume(project)? {
                     Some(volume) => volume,
-                    None => volumes_dir(data, project).join(Uuid::new_v4().to_string()),
+                    None => volumes_dir(data, project).join(ids::of_project(VOLUME, project.as_str())),
                 };
                 Builder::new(&volume)
             }
@@ -264,6 +268,22 @@ impl Projects {
         let found = db.recovery();
         tracing::info!(%project, clean = found.clean, batches = found.batches, points = found.points, "project opened");
         Ok(Opened { db, at: self.clock.monotonic(), files })
+    }
+
+    /// The folder of a project, whether or not it is there; none in memory.
+    pub(super) fn folder(&self, project: &ProjectId) -> Option<PathBuf> {
+        let Home::Disk(data) = &self.home else { return None };
+        Some(data.join(PROJECTS).join(project.as_str()))
+    }
+
+    /// The id of the project's own volume, whether or not there is one yet.
+    ///
+    /// # Errors
+    /// `Io` when the directory cannot be read.
+    pub(super) fn volume_id(&self, project: &ProjectId) -> Result<String> {
+        let found = self.volume(project)?;
+        let name = found.as_deref().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
+        Ok(name.unwrap_or_else(|| ids::of_project(VOLUME, project.as_str())))
     }
 
     fn volume(&self, project: &ProjectId) -> Result<Option<PathBuf>> {

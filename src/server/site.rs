@@ -6,11 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use tokio::sync::Semaphore;
 
 use crate::env::clock::{Clock, SystemClock};
 use crate::error::{Error, Result};
 use crate::model::time::Timestamp;
 use crate::server::auth::Issued;
+use crate::server::backups::{Backups, KeptBooks};
 use crate::server::clock::{SettableClock, Wall};
 use crate::server::cloudeye::{Events, KeptEvents};
 use crate::server::faults::Faults;
@@ -41,6 +43,9 @@ pub(super) struct Site {
     pub(super) tally: Tally,
     pub(super) issued: Issued,
     pub(super) events: Arc<Events>,
+    pub(super) backups: Backups,
+    /// Whoever makes backups waits here, without a thread, until others have made theirs.
+    pub(super) backing_up: Semaphore,
     /// Locked while the clock moves or the state changes as a whole.
     snapshots: Mutex<BTreeMap<String, Snapshot>>,
 }
@@ -50,6 +55,7 @@ pub(super) struct Site {
 struct Snapshot {
     image: Image,
     events: KeptEvents,
+    books: KeptBooks,
     bytes: usize,
     wall: Wall,
     taken: Timestamp,
@@ -65,9 +71,9 @@ pub(super) struct SnapshotNote {
 }
 
 impl Site {
-    pub(super) fn new(projects: Arc<Projects>, clock: Arc<SettableClock>, seed: Option<u64>, keeps: Keeps) -> Self {
+    pub(super) fn new(backups: Backups, clock: Arc<SettableClock>, seed: Option<u64>, keeps: Keeps) -> Self {
         Self {
-            projects,
+            projects: backups.projects(),
             clock,
             stopwatch: SystemClock::default(),
             ids: Ids::new(seed),
@@ -76,6 +82,8 @@ impl Site {
             tally: Tally::default(),
             issued: Issued::default(),
             events: Arc::default(),
+            backups,
+            backing_up: Semaphore::new(1),
             snapshots: Mutex::default(),
         }
     }
@@ -86,7 +94,7 @@ impl Site {
     /// As [`Projects::pass`].
     pub(super) fn advance(&self, by: Duration) -> Result<()> {
         let _turn = self.snapshots.lock();
-        self.projects.pass(&self.clock, by)
+        self.pass(by)
     }
 
     /// Stops the clock at a moment, and does what falls due up to it.
@@ -101,7 +109,7 @@ impl Site {
         let now = self.clock.now();
         let by = to.as_millis().checked_sub(now.as_millis()).and_then(|by| u64::try_from(by).ok());
         let moved = match by {
-            Some(by) => self.projects.pass(&self.clock, Duration::from_millis(by)),
+            Some(by) => self.pass(Duration::from_millis(by)),
             None => Err(Error::invalid(format!("the clock stands at {now} and goes back only with a reset"))),
         };
         if moved.is_err() && self.clock.now() == now {
@@ -109,6 +117,10 @@ impl Site {
             self.clock.restore(was);
         }
         moved
+    }
+
+    fn pass(&self, by: Duration) -> Result<()> {
+        self.projects.pass(&self.clock, by, &self.backups, &self.ids)
     }
 
     /// Stops the clock where it stands.
@@ -131,7 +143,7 @@ impl Site {
         Ok(())
     }
 
-    /// Forgets all points, requests, rules and tokens, and starts ids anew. The clock stands at `at`, or is that of the
+    /// Forgets all points, backups, requests, rules and tokens, and starts ids anew. The clock stands at `at`, or is that of the
     /// start. Snapshots stay.
     ///
     /// # Errors
@@ -142,9 +154,11 @@ impl Site {
             return Err(Error::invalid(format!("{at} is no time that a point can have")));
         }
         self.projects.clear()?;
+        self.backups.clear();
         self.clock.restore(at.map_or(Wall::Running(0), Wall::Stopped));
         // What a request has opened meanwhile has seen a time that has not come yet.
         self.projects.clear()?;
+        self.backups.clear();
         self.journal.clear();
         self.faults.clear();
         self.issued.clear();
@@ -168,12 +182,12 @@ impl Site {
         if others().count() >= SNAPSHOTS_MAX {
             return Err(Error::invalid(format!("there are {SNAPSHOTS_MAX} snapshots, which is the most")));
         }
-        let (image, events) = (self.projects.image()?, self.events.copy());
-        let (bytes, taken) = (image.bytes() + events.bytes(), self.clock.now());
+        let (image, events, books) = (self.projects.image()?, self.events.copy(), self.backups.copy());
+        let (bytes, taken) = (image.bytes() + events.bytes() + books.bytes(), self.clock.now());
         if others().map(|(_, other)| other.bytes).sum::<usize>() + bytes > SNAPSHOT_BYTES_MAX {
             return Err(Error::invalid(format!("all snapshots together have at most {SNAPSHOT_BYTES_MAX} bytes")));
         }
-        let snapshot = Snapshot { image, events, bytes, wall: self.clock.wall(), taken };
+        let snapshot = Snapshot { image, events, books, bytes, wall: self.clock.wall(), taken };
         let note = note(name, &snapshot);
         snapshots.insert(name.to_owned(), snapshot);
         Ok(note)
@@ -189,6 +203,7 @@ impl Site {
         let Some(snapshot) = snapshots.get(name) else { return Ok(false) };
         self.projects.put_back(&snapshot.image, &self.clock, snapshot.wall)?;
         self.events.replace(snapshot.events.clone());
+        self.backups.replace(snapshot.books.clone());
         Ok(true)
     }
 

@@ -50,6 +50,31 @@ class Expected:
         ]
 
 
+class BackupExpected:
+    """One client's backup policy, and volumes for it."""
+
+    def __init__(self, client):
+        self.name = f"{client}-nightly"
+        self.volumes = [f"{client}-1", f"{client}-2"]
+        self.schedule = {
+            "remain_first_backup_of_curMonth": "N",
+            "rentention_num": 2,
+            "frequency": 1,
+            "start_time": "02:00",
+            "status": "ON",
+        }
+
+
+def wait_for(what, done):
+    """Looks until `done` gives something."""
+    for _ in range(100):
+        found = done()
+        if found:
+            return found
+        time.sleep(0.1)
+    sys.exit(f"FAILED {what}: it takes too long")
+
+
 def check(what, found, expected):
     if found != expected:
         sys.exit(f"FAILED {what}: found {found!r}, expected {expected!r}")

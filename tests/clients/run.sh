@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Unmodified published clients against `ebbtide serve`: ingest, raw and aggregated query, batch query and list of metrics,
-# without and with authentication. Usage: bash tests/clients/run.sh [the program, else it is built]
+# Unmodified published clients against `ebbtide serve`: ingest, raw and aggregated query, batch query and list of metrics;
+# backup policies made, associated, run, disassociated and deleted; without and with authentication. Usage: bash tests/clients/run.sh [the program, else it is built]
 # Makes virtual environments of its own in target/clients; needs python3 and, for the first run, the package registry.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
@@ -55,7 +55,8 @@ serve() {
 }
 
 clients() {
-    for each in new:huaweicloudsdkces new:otcextensions old:huaweicloud_sdk_python; do
+    for each in new:huaweicloudsdkces new:otcextensions new:otcextensions_backup old:huaweicloud_sdk_python \
+        old:huaweicloud_sdk_python_backup; do
         echo "== ${each#*:}, $1"
         (cd "$here" && PYTHONDONTWRITEBYTECODE=1 PYTHONWARNINGS=ignore \
             "$work/${each%%:*}/bin/python" "client_${each#*:}.py")

@@ -2,6 +2,7 @@
 
 mod admin;
 mod aggregate;
+mod backups;
 mod bench;
 mod calls;
 mod contract;

@@ -6,7 +6,7 @@ use ebbtide::server::BODY_BYTES_MAX;
 use serde_json::{Value, json};
 
 use self::schema::Schemas;
-use crate::harness::{Client, Server, now_millis};
+use crate::harness::{Client, Server, now_millis, wait_for};
 
 const METHODS: [&str; 5] = ["GET", "POST", "PUT", "DELETE", "PATCH"];
 
@@ -25,7 +25,9 @@ fn told(client: Client) -> Vec<(String, Vec<String>)> {
 
 /// A path with something good in place of its parameters.
 fn filled(path: &str) -> String {
-    path.replace("{project_id}", "p").replace("{name}", "n").replace("{id}", "0").replace("{event_name}", "e")
+    let ids = ["{id}", "{policy_id}", "{backup_id}", "{job_id}"];
+    let path = ids.iter().fold(path.to_owned(), |path, id| path.replace(id, "0"));
+    path.replace("{project_id}", "p").replace("{name}", "n").replace("{event_name}", "e").replace("{key}", "k")
 }
 
 #[test]
@@ -131,6 +133,54 @@ const GOOD: &[(&str, &str, &str)] = &[
     ("list_events", "event_type=EVENT.CUSTOM&limit=10", ""),
     ("list_event_details", "event_type=EVENT.CUSTOM&start=0", ""),
     ("list_event_data", "", ""),
+    ("list_backup_policies", "", ""),
+    (
+        "create_backup_policy",
+        "",
+        r#"{"backup_policy_name":"n","scheduled_policy":{"start_time":"22:00,00:00","frequency":1,"rentention_num":2,
+            "remain_first_backup_of_curMonth":"Y","status":"ON"},"tags":[{"key":"a","value":"b"}],"time_zone":"UTC+02:00"}"#,
+    ),
+    (
+        "update_backup_policy",
+        "",
+        r#"{"scheduled_policy":{"week_frequency":["SUN"],"rentention_day":30,"status":"OFF"}}"#,
+    ),
+    ("list_backup_policies", "", ""),
+    ("list_backup_policy_tags", "", ""),
+    (
+        "query_backup_policies",
+        "",
+        r#"{"action":"filter","tags":[{"key":"a","values":["b"]}],"matches":[{"key":"resource_name","value":"n"}],
+            "limit":"10","offset":"0"}"#,
+    ),
+    ("show_backup_policy_tags", "", ""),
+    ("add_backup_policy_tag", "", r#"{"tag":{"key":"k","value":"v"}}"#),
+    ("change_backup_policy_tags", "", r#"{"action":"create","tags":[{"key":"l","value":"v"}]}"#),
+    ("delete_backup_policy_tag", "", ""),
+    (
+        "associate_resources",
+        "",
+        r#"{"backup_policy_id":"POLICY","resources":[{"resource_id":"v","resource_type":"volume"}]}"#,
+    ),
+    ("list_volumes", "", ""),
+    ("create_backup", "", r#"{"backup":{"volume_id":"v","name":"n","description":"d"}}"#),
+    ("create_backup", "", r#"{"backup":{"volume_id":"v"}}"#),
+    ("show_job", "", ""),
+    ("show_job_v2", "", ""),
+    ("list_backups", "volume_id=v&limit=1", ""),
+    ("list_backup_details", "limit=1", ""),
+    ("show_backup", "", ""),
+    ("delete_backup", "", ""),
+    ("list_backups_v2", "status=available", ""),
+    ("list_backup_details_v2", "name=n", ""),
+    ("show_backup_v2", "", ""),
+    ("delete_backup_v2", "", ""),
+    ("show_backup_quotas", "", ""),
+    ("execute_backup_policy", "", ""),
+    ("list_backup_tasks", "sort_dir=asc&sort_key=created_at&limit=10", ""),
+    ("disassociate_resources", "", r#"{"resources":[{"resource_id":"v"},{"resource_id":"w"}]}"#),
+    ("delete_backup_policy", "", ""),
+    ("declare_volume", "", r#"{"project":"p","id":"w","name":"n"}"#),
     ("show_identity_version", "", ""),
     ("create_token", "", include_str!("wire/login.json")),
     ("show_token", "", ""),
@@ -211,6 +261,13 @@ fn faults_of_query(schemas: Schemas<'_>, about: &Value, query: &str) -> Vec<Stri
     faults
 }
 
+/// Waits until a policy has nothing to do.
+fn idle(client: Client, policy: &str) {
+    let path = format!("/v2/p/backuppolicy/{policy}/backuptasks?status=");
+    let count = |status: &str| client.get(&format!("{path}{status}")).json()["count"].as_u64();
+    wait_for("a policy", || (count("WAITING") == Some(0) && count("RUNNING") == Some(0)).then_some(()));
+}
+
 #[test]
 fn a_good_request_of_each_operation_and_its_answer_are_as_the_document_tells() {
     // Goal: the document is true as to what is asked and answered, field by field. Method: one good request of each
@@ -220,9 +277,11 @@ fn a_good_request_of_each_operation_and_its_answer_are_as_the_document_tells() {
     let schemas = Schemas(&document);
     let [now, later] = [0, 3_600_000].map(|ahead| (now_millis() + ahead).to_string());
     let (mut token, mut wrong) = (String::new(), Vec::new());
+    let (mut policy, mut backup, mut job) = (String::new(), String::new(), String::new());
     for (name, query, body) in GOOD {
         let (method, path, about) = operation(&document, name);
         let (query, body) = (query.replace("NOW", &now), body.replace("NOW", &now).replace("LATER", &later));
+        let body = body.replace("POLICY", &policy);
         assert_eq!(faults_of_query(schemas, about, &query), [""; 0], "{name}");
         let asked = &about["requestBody"]["content"]["application/json"]["schema"];
         assert_eq!(asked.is_null(), body.is_empty(), "{name}: the request has a body if one is told");
@@ -231,8 +290,11 @@ fn a_good_request_of_each_operation_and_its_answer_are_as_the_document_tells() {
             assert_eq!(schemas.faults(asked, &body), [""; 0], "{name}: the request");
         }
         let headers = [("content-type", "application/json"), ("x-subject-token", token.as_str())];
-        let address = format!("{}?{query}", filled(path));
-        let reply = server.client().send(&method, &address, &headers, body.as_bytes());
+        let path = path.replace("{policy_id}", &policy).replace("{backup_id}", &backup).replace("{job_id}", &job);
+        if *name == "delete_backup_policy" {
+            idle(server.client(), &policy);
+        }
+        let reply = server.client().send(&method, &format!("{}?{query}", filled(&path)), &headers, body.as_bytes());
         let told = schemas.resolve(&about["responses"][reply.status.to_string()]);
         assert!((200..300).contains(&reply.status) && told.is_object(), "{name}: {} {}", reply.status, reply.text());
         let of_ours = reply.headers.iter().map(|(name, _)| name.as_str()).filter(|name| name.starts_with("x-"));
@@ -251,6 +313,20 @@ fn a_good_request_of_each_operation_and_its_answer_are_as_the_document_tells() {
         }
         if let Some(given) = reply.header("x-subject-token") {
             given.clone_into(&mut token);
+        }
+        let told = if content.is_some_and(|(kind, _)| kind == "application/json") { reply.json() } else { Value::Null };
+        for (place, id) in [
+            (&told["backup_policy_id"], &mut policy),
+            (&told["backups"][0]["id"], &mut backup),
+            (&told["job_id"], &mut job),
+        ] {
+            if let Some(given) = place.as_str() {
+                given.clone_into(id);
+            }
+        }
+        if *name == "create_backup" {
+            let path = format!("/v1/p/jobs/{job}");
+            wait_for("a backup", || (!server.get(&path).json()["end_time"].is_null()).then_some(()));
         }
     }
     assert_eq!(wrong, [""; 0]);
@@ -285,7 +361,7 @@ fn refusals_have_the_shape_that_the_document_tells() {
 fn what_is_not_as_a_schema_tells_is_found() {
     // Goal: the walker of these tests sees what it is for. Method: one mistake of each kind.
     let document = json!({ "one": { "type": "object", "properties": { "n": { "type": ["integer", "null"], "minimum": 1 },
-        "list": { "type": "array", "minItems": 1, "items": { "type": "string", "enum": ["a", "b"], "maxLength": 1 } } },
+        "list": { "type": "array", "minItems": 1, "maxItems": 2, "items": { "type": "string", "enum": ["a", "b"], "maxLength": 1 } } },
         "required": ["n"] } });
     let schema = json!({ "$ref": "#/one" });
     let faults = |value: Value| Schemas(&document).faults(&schema, &value).len();
@@ -295,7 +371,7 @@ fn what_is_not_as_a_schema_tells_is_found() {
     for bad in [json!(7), json!({}), json!({ "n": 0 }), json!({ "n": 1.5 }), json!({ "n": 1, "other": 1 })] {
         assert!(faults(bad.clone()) > 0, "{bad}");
     }
-    for bad in [json!([]), json!(["c"]), json!([1]), json!("a")] {
+    for bad in [json!([]), json!(["a", "a", "a"]), json!(["c"]), json!([1]), json!("a")] {
         assert!(faults(json!({ "n": 1, "list": bad })) > 0, "{bad}");
     }
 }

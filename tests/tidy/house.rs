@@ -10,7 +10,7 @@ use crate::source::{NamedPath, code_of, paths_of, without_tests};
 const FLOORS: [Floor; 7] = [
     Floor { rooms: &["model", "error"], neighbours: true },
     Floor { rooms: &["codec", "env"], neighbours: false },
-    Floor { rooms: &["wal", "head", "segment", "manifest", "catalog"], neighbours: false },
+    Floor { rooms: &["wal", "head", "segment", "manifest", "catalog", "policy"], neighbours: false },
     Floor { rooms: &["engine"], neighbours: false },
     Floor { rooms: &["db", "builder"], neighbours: true },
     Floor { rooms: &["server"], neighbours: false },

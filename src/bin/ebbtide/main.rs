@@ -29,7 +29,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Serve(serve::Args),
+    Serve(Box<serve::Args>),
     Import(import::Args),
     Rules(rules::Args),
     Verify(verify::Args),
@@ -41,7 +41,7 @@ fn main() -> ExitCode {
     // Standard output is for answers; the log goes beside it.
     tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false).init();
     let outcome = match command {
-        Command::Serve(args) => serve::run(args),
+        Command::Serve(args) => serve::run(*args),
         Command::Import(args) => import::run(args),
         Command::Rules(args) => rules::run(&args),
         Command::Verify(args) => verify::run(&args),

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use ebbtide::Durability;
-use ebbtide::server::{AdminDoor, Credentials, Profile, Server, ServerConfig};
+use ebbtide::server::{AdminDoor, Credentials, Profile, Server, ServerConfig, Volumes};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::rules::Switch;
@@ -15,7 +15,7 @@ use crate::rules::Switch;
 /// What a shell reports for a process that was interrupted: we end so at the second signal.
 const STATUS_INTERRUPTED: i32 = 130;
 
-/// The project of seed data that names none: that of clients which log in and name none.
+/// The project of seed data, or of a volume, that names none: that of clients which log in and name none.
 const PROJECT_OF_SEED_DATA: &str = "default";
 
 /// Longest file of credentials, in bytes.
@@ -78,6 +78,19 @@ struct MockArgs {
     #[arg(long, value_name = "NUMBER")]
     seed: Option<u64>,
 
+    /// Which volumes can be associated with a backup policy: `any` (unknown ones are declared by it) or `declared`
+    #[arg(long, value_name = "WHICH", default_value_t)]
+    volumes: Volumes,
+
+    /// Declare a volume for backup policies, beside the own one of each project, in project `default` or the one named;
+    /// may be repeated
+    #[arg(long, value_name = "ID[=PROJECT]")]
+    volume: Vec<String>,
+
+    /// A file of such volumes, one a line
+    #[arg(long, value_name = "FILE")]
+    volume_file: Option<PathBuf>,
+
     /// Region of the endpoints in the catalogue of services
     #[arg(long, value_name = "NAME", default_value = "eu-de")]
     region: String,
@@ -109,14 +122,24 @@ struct WhoArgs {
 }
 
 impl MockArgs {
-    fn configure(self, mut config: ServerConfig) -> ServerConfig {
+    fn configure(self, mut config: ServerConfig) -> anyhow::Result<ServerConfig> {
+        let listed = match &self.volume_file {
+            Some(file) => read_short(file).with_context(|| format!("cannot read {}", file.display()))?,
+            None => String::new(),
+        };
+        let lines = listed.lines().map(str::trim).filter(|line| !line.is_empty());
+        for each in self.volume.iter().map(String::as_str).chain(lines) {
+            let (volume, project) = each.rsplit_once('=').unwrap_or((each, PROJECT_OF_SEED_DATA));
+            config = config.volume(volume, project);
+        }
+        config = config.volumes(self.volumes);
         for each in &self.seed_data {
             let (file, project) = each.rsplit_once('=').unwrap_or((each, PROJECT_OF_SEED_DATA));
             config = config.seed_data(file, project);
         }
         config = config.region(self.region).access_log(self.access_log);
         config = self.admin.into_iter().fold(config, ServerConfig::admin);
-        self.seed.into_iter().fold(config, ServerConfig::seed)
+        Ok(self.seed.into_iter().fold(config, ServerConfig::seed))
     }
 }
 
@@ -157,7 +180,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<()> {
     let Args { home, listen, address_file, profile, rules, durability, mock, who } = args;
     let config = home.data.map_or_else(ServerConfig::in_memory, ServerConfig::on_disk);
     let config = rules.iter().try_fold(config.profile(profile), |config, rule| rule.apply(config))?;
-    let config = mock.configure(config).credentials(who.credentials()?);
+    let config = mock.configure(config)?.credentials(who.credentials()?);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         // Before the server starts, so that no signal finds the default action, which is to die.

@@ -8,6 +8,7 @@ mod points;
 mod requests;
 mod snapshots;
 mod state;
+mod volumes;
 
 use std::sync::Arc;
 
@@ -95,6 +96,7 @@ impl Admin {
             .route("/_ebbtide/snapshots/{name}", put(snapshots::take).delete(snapshots::remove))
             .route("/_ebbtide/snapshots/{name}/restore", post(snapshots::put_back))
             .route("/_ebbtide/points", get(points::read).post(points::write))
+            .route("/_ebbtide/volumes", post(volumes::declare))
             .route("/_ebbtide/openapi.json", get(openapi))
             .route("/metrics", get(metrics))
             .fallback(nothing)
@@ -191,6 +193,7 @@ mod tests {
     use crate::env::clock::SystemClock;
     use crate::model::durability::Durability;
     use crate::model::rollup::Late;
+    use crate::server::backups::Backups;
     use crate::server::clock::SettableClock;
     use crate::server::journal::Keeps;
     use crate::server::projects::{Home, Projects};
@@ -198,7 +201,8 @@ mod tests {
     fn admin() -> Admin {
         let clock = Arc::new(SettableClock::over(Arc::new(SystemClock::default())));
         let projects = Projects::new(Home::Memory, Durability::Sync, Late::Correct, clock.clone());
-        Admin::new(Arc::new(Site::new(Arc::new(projects), clock, None, Keeps::All)))
+        let backups = Backups::open(Arc::new(projects), clock.clone(), Vec::new()).expect("opens");
+        Admin::new(Arc::new(Site::new(backups, clock, None, Keeps::All)))
     }
 
     fn runtime() -> tokio::runtime::Runtime {

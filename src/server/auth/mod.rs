@@ -18,7 +18,7 @@ pub(super) use self::credentials::Reach;
 pub(super) use self::issued::{Grant, Issued};
 use self::signature::Claim;
 use crate::model::time::Timestamp;
-use crate::server::face::{Face, project_of};
+use crate::server::face::project_of;
 
 /// The header of a token.
 const TOKEN: &str = "x-auth-token";
@@ -67,7 +67,7 @@ impl Guard {
         }
         let visitor = self.identify(head, body, issued, now)?;
         match (&visitor.reach.0, project_of(path)) {
-            (Some(own), Some(asked)) if own != asked && Face::of(path) == Face::CloudEye => {
+            (Some(own), Some(asked)) if own != asked => {
                 Err(Denied::Forbidden("these credentials are of another project".into()))
             }
             _ => Ok(visitor),

@@ -3,16 +3,22 @@
 
 use std::collections::BTreeMap;
 use std::mem;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use parking_lot::Mutex;
 
+use crate::env::clock::Clock as _;
+use crate::env::disk::Disk as _;
 use crate::env::memory::MemoryDisk;
+use crate::env::real::RealDisk;
 use crate::error::{Error, ErrorKind, Result};
+use crate::server::backups::Backups;
 use crate::server::clock::{SettableClock, Wall};
-use crate::server::projects::{Lease, ProjectId, Projects, Slot, Slots, close};
+use crate::server::ids::Ids;
+use crate::server::projects::{Home, Lease, PROJECTS, ProjectId, Projects, Slot, Slots, close};
 
 /// Farthest that time is moved by one call: each half hour of it is worked through.
 const ADVANCE_MAX: Duration = Duration::from_secs(366 * 86_400);
@@ -51,13 +57,35 @@ impl Projects {
         self.all_slots().into_iter().filter_map(lease).collect()
     }
 
-    /// Moves time forward and, on the way and in its order, does everything that falls due in open databases. One that
-    /// cannot be maintained holds up neither time nor the others.
+    /// The projects that have a folder on disk, in order, and where it is.
+    ///
+    /// # Errors
+    /// `Io` when the server's directory cannot be read.
+    pub(in crate::server) fn folders(&self) -> Result<Vec<(ProjectId, PathBuf)>> {
+        let Home::Disk(data) = &self.home else { return Ok(Vec::new()) };
+        let dir = data.join(PROJECTS);
+        let names = match RealDisk.list(&dir) {
+            Ok(names) => names,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(Error::io(format_args!("cannot list {}", dir.display()), error)),
+        };
+        let folder = |name: &String| ProjectId::new(name).map(|project| (project, dir.join(name)));
+        Ok(names.iter().filter_map(folder).collect())
+    }
+
+    /// Moves time forward and, on the way and in its order, does everything that falls due in open databases, and makes
+    /// each backup at its very moment. A database that cannot be maintained holds up neither time nor the others.
     ///
     /// # Errors
     /// `InvalidInput` for more than [`ADVANCE_MAX`] or past the last time of all; `Unsupported` on disk; the first of what
     /// maintaining databases gives.
-    pub(in crate::server) fn pass(&self, clock: &SettableClock, by: Duration) -> Result<()> {
+    pub(in crate::server) fn pass(
+        &self,
+        clock: &SettableClock,
+        by: Duration,
+        backups: &Backups,
+        ids: &Ids,
+    ) -> Result<()> {
         if by > ADVANCE_MAX {
             return Err(Error::invalid(format!("the clock is moved by at most {ADVANCE_MAX:?} at a time")));
         }
@@ -67,9 +95,12 @@ impl Projects {
         clock.check(by)?;
         let (mut rest, mut outcome) = (by, Ok(()));
         while !rest.is_zero() {
-            let step = rest.min(STEP);
+            let now = clock.now().as_millis();
+            let next = backups.next_run().and_then(|next| u64::try_from(next.as_millis().saturating_sub(now)).ok());
+            let until_next = next.filter(|millis| *millis > 0).map_or(STEP, Duration::from_millis);
+            let step = rest.min(STEP).min(until_next);
             clock.advance(step)?;
-            outcome = outcome.and(self.maintain());
+            outcome = outcome.and(self.maintain()).and(backups.run_due(ids));
             rest -= step;
         }
         outcome
@@ -110,6 +141,17 @@ impl Projects {
             Some((project, place.as_ref()?.files.as_ref()?.copy()))
         };
         Ok(Image(self.all_slots().into_iter().filter_map(copy).collect()))
+    }
+
+    /// Copies what one project has stored; nothing where it has no database.
+    ///
+    /// # Errors
+    /// `Unsupported` on disk.
+    pub(in crate::server) fn copy_of(&self, project: &ProjectId) -> Result<Option<MemoryDisk>> {
+        self.check_in_memory()?;
+        let slot = self.slots.lock().get(project).map(Arc::clone);
+        let copy = |slot: Arc<Slot>| Some(slot.db.lock().as_ref()?.files.as_ref()?.copy());
+        Ok(slot.and_then(copy))
     }
 
     /// Puts what was copied in place of everything that is stored, and the clock to where it stood then.
@@ -177,19 +219,22 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::env::clock::{Clock, SystemClock};
-    use crate::env::disk::Disk;
+    use crate::env::clock::SystemClock;
     use crate::env::layout;
     use crate::model::durability::Durability;
     use crate::model::point::Point;
     use crate::model::rollup::Late;
     use crate::model::series::SeriesKey;
     use crate::model::time::{TimeRange, Ttl};
-    use crate::server::projects::Home;
 
-    fn projects(home: Home) -> (Arc<SettableClock>, Projects) {
+    fn projects(home: Home) -> (Arc<SettableClock>, Arc<Projects>) {
         let clock = Arc::new(SettableClock::over(Arc::new(SystemClock::default())));
-        (clock.clone(), Projects::new(home, Durability::Sync, Late::Correct, clock))
+        (clock.clone(), Arc::new(Projects::new(home, Durability::Sync, Late::Correct, clock)))
+    }
+
+    fn pass(projects: &Arc<Projects>, clock: &Arc<SettableClock>, by: Duration) -> Result<()> {
+        let backups = Backups::open(Arc::clone(projects), clock.clone(), Vec::new())?;
+        projects.pass(clock, by, &backups, &Ids::new(None))
     }
 
     fn key() -> SeriesKey {
@@ -209,11 +254,11 @@ mod tests {
         let id = ProjectId::new("p").expect("a good id");
         let db = projects.open_or_create(&id).expect("opens");
         db.insert(&key(), Point::new(clock.now(), 7).with_ttl(Ttl::from_secs(3_600))).expect("stored");
-        projects.pass(&clock, Duration::from_secs(86_400)).expect("time passes");
+        pass(&projects, &clock, Duration::from_secs(86_400)).expect("time passes");
         assert_eq!(counts(&projects, &id), (0, 1));
         assert_eq!((db.stats().points, db.stats().recent_points), (0, 0), "its bytes have gone");
         assert!(!db.stats().deletion_suspended);
-        assert!(projects.pass(&clock, ADVANCE_MAX + Duration::from_secs(1)).is_err());
+        assert!(pass(&projects, &clock, ADVANCE_MAX + Duration::from_secs(1)).is_err());
     }
 
     #[test]
@@ -229,7 +274,7 @@ mod tests {
         let (image, wall) = (projects.image().expect("in memory"), clock.wall());
         assert!(image.bytes() > 0 && image.projects().eq([&id]));
         insert(now + Duration::from_secs(1));
-        projects.pass(&clock, Duration::from_secs(3_600)).expect("time passes");
+        pass(&projects, &clock, Duration::from_secs(3_600)).expect("time passes");
         assert_eq!(counts(&projects, &id).0, 0);
         for _ in 0..2 {
             projects.clear().expect("in memory");
@@ -251,7 +296,7 @@ mod tests {
         let disk = &image.0[&bad];
         let format = Path::new("memory").join(layout::FORMAT);
         disk.create(&format).and_then(|mut file| file.write_at(b"of another kind", 0)).expect("memory");
-        projects.pass(&clock, Duration::from_secs(3_600)).expect("time passes");
+        pass(&projects, &clock, Duration::from_secs(3_600)).expect("time passes");
         let now = clock.now();
         let db = projects.open_or_create(&good).expect("is open");
         db.insert(&key(), Point::new(now, 7).with_ttl(Ttl::from_secs(60))).expect("stored");
@@ -273,7 +318,7 @@ mod tests {
         }
         projects.open_or_create(&ids[1]).expect("is open").close().expect("closes");
         let before = clock.now();
-        let error = projects.pass(&clock, Duration::from_secs(86_400)).expect_err("one is closed");
+        let error = pass(&projects, &clock, Duration::from_secs(86_400)).expect_err("one is closed");
         assert_eq!(error.kind(), ErrorKind::Closed);
         assert!(error.to_string().starts_with("b: "), "{error}");
         assert!(clock.now() >= before + Duration::from_secs(86_400));

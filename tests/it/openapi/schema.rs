@@ -34,6 +34,7 @@ impl<'a> Schemas<'a> {
                 "minimum" => value.as_f64() >= wanted.as_f64() || value.is_null(),
                 "maximum" => value.as_f64() <= wanted.as_f64(),
                 "minItems" => value.as_array().map(Vec::len) >= count(wanted),
+                "maxItems" => value.as_array().map(Vec::len) <= count(wanted),
                 "maxLength" => value.as_str().map(|text| text.chars().count()) <= count(wanted),
                 "required" => {
                     let names = wanted.as_array().expect("a list").iter().filter_map(Value::as_str);
