@@ -1,5 +1,6 @@
 //! The door: everything a program does with an open database goes through here.
 
+mod backup;
 mod read;
 
 use std::path::Path;

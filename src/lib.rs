@@ -48,6 +48,7 @@
 #[doc = include_str!("../README.md")]
 pub struct Readme;
 
+mod backup;
 mod builder;
 mod catalog;
 mod codec;
@@ -64,6 +65,7 @@ mod segment;
 pub mod server;
 mod wal;
 
+pub use backup::{Backup, Backups};
 pub use builder::Builder;
 pub use db::{Db, Points};
 pub use engine::explain::{Explanation, Outcome};

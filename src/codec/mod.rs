@@ -3,6 +3,7 @@
 
 pub(crate) mod batch;
 pub(crate) mod checksum;
+pub(crate) mod digest;
 pub(crate) mod entry;
 pub(crate) mod floats;
 pub(crate) mod held;

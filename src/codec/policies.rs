@@ -12,7 +12,7 @@ pub(crate) struct PoliciesV1 {
     /// The default policy comes first.
     pub(crate) policies: Vec<PolicyV1>,
     pub(crate) volumes: Vec<VolumeV1>,
-    pub(crate) backups: Vec<BackupV1>,
+    pub(crate) backups: Vec<KeptBackupV1>,
 }
 
 /// One policy.
@@ -49,7 +49,7 @@ pub(crate) struct VolumeV1 {
 
 /// One backup.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub(crate) struct BackupV1 {
+pub(crate) struct KeptBackupV1 {
     pub(crate) id: String,
     pub(crate) name: String,
     pub(crate) description: String,
@@ -99,7 +99,7 @@ mod tests {
                 handled: -1,
             }],
             volumes: vec![VolumeV1 { id: text("v"), name: text(""), policy: Some(text("p")) }],
-            backups: vec![BackupV1 {
+            backups: vec![KeptBackupV1 {
                 id: text("b"),
                 name: text("m"),
                 description: text(""),

@@ -1,4 +1,4 @@
-//! Control records: what FORMAT and MANIFEST say and how a series is named in the log. The only room that names bincode.
+//! Control records: what FORMAT, MANIFEST and BACKUP say and how a series is named in the log. The only room that names bincode.
 //!
 //! A record is a struct whose name ends in its version, encoded by bincode 1.3 with fixed-size little-endian integers.
 //! It always lies inside something with a checksum, is bounded in size, and may not have a byte too many.
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::codec::Malformed;
 use crate::model::durability::Sequence;
-use crate::model::limits::{FRAME_PAYLOAD_BYTES_MAX, MANIFEST_BYTES_MAX};
+use crate::model::limits::{BACKUP_BYTES_MAX, FRAME_PAYLOAD_BYTES_MAX, MANIFEST_BYTES_MAX};
 use crate::model::segment::{CatalogMark, Deletion};
 use crate::model::series::{SeriesId, SeriesKey};
 use crate::model::time::{TimeRange, Timestamp};
@@ -80,6 +80,31 @@ pub(crate) struct ManifestV1 {
     pub(crate) segments: Vec<u8>,
 }
 
+/// What a backup holds: the content of BACKUP.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) struct BackupV1 {
+    /// Id of the volume that it is of.
+    pub(crate) volume: [u8; 16],
+    pub(crate) lineage: [u8; 16],
+    /// The last batch that is in it.
+    pub(crate) sequence: u64,
+    /// The moment at which it was taken, ms since 1970.
+    pub(crate) taken_at: i64,
+    /// Length of windows and how long they were kept, in ms, when it was taken.
+    pub(crate) tiers: Vec<(i64, i64)>,
+    /// All of its other files, ascending by name.
+    pub(crate) files: Vec<FileV1>,
+}
+
+/// One file of a backup.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) struct FileV1 {
+    pub(crate) name: String,
+    pub(crate) bytes: u64,
+    /// XXH64 of all of it.
+    pub(crate) digest: u64,
+}
+
 /// What a stored catalogue must hold.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(crate) struct CatalogV1 {
@@ -105,6 +130,17 @@ impl ManifestV1 {
 
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Malformed> {
         let record = options().with_limit(MANIFEST_BYTES_MAX).deserialize(bytes);
+        record.map_err(|_| Malformed("a record cannot be read"))
+    }
+}
+
+impl BackupV1 {
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        options().with_limit(BACKUP_BYTES_MAX).serialize(self).expect("the files of a backup are bounded")
+    }
+
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Malformed> {
+        let record = options().with_limit(BACKUP_BYTES_MAX).deserialize(bytes);
         record.map_err(|_| Malformed("a record cannot be read"))
     }
 }

@@ -48,6 +48,7 @@ impl Engine {
 
     /// Does the most urgent job; whether there was one.
     pub(super) fn compact_one(&self, is_eager: bool) -> Result<bool> {
+        self.refuse_frozen()?;
         let _turn = self.compacting.lock();
         self.check_open()?;
         self.bury_unread();

@@ -132,6 +132,32 @@ impl Engine {
         }
     }
 
+    /// Flushes everything acknowledged so far, and gives the segments of that moment: what was acknowledged up to some
+    /// batch, and nothing that came after it.
+    pub(super) fn cut(&self) -> Result<Arc<Shelf>> {
+        // Only who has the turn moves what is flushed, from one frozen head's last batch to the next one's.
+        let _turn = self.flushing.lock();
+        self.check_open()?;
+        let asked = self.view.read().visible;
+        loop {
+            let (shelf, oldest) = {
+                let view = self.view.read();
+                (view.shelf.clone(), view.frozen.first().cloned())
+            };
+            if shelf.version.flushed >= asked {
+                return Ok(shelf);
+            }
+            match oldest {
+                None => self.freeze()?,
+                Some(frozen) => {
+                    let flushed = self.flush_one(&frozen);
+                    self.troubles.note_flush(flushed.as_ref().err());
+                    flushed?;
+                }
+            }
+        }
+    }
+
     /// Flushes one head; whether that became true.
     fn flush_one(&self, frozen: &Frozen) -> Result<bool> {
         let view = self.view.read();

@@ -24,12 +24,24 @@ const KIND_FORMAT: u16 = 2;
 const HEADER_BYTES: usize = 16;
 /// Longest FORMAT that is read; this version's has at most 324 bytes.
 const FORMAT_BYTES_MAX: u64 = 4096;
+
 /// Reads FORMAT, or makes it in a directory that is empty.
 pub(super) fn read_or_make(disk: &Arc<dyn Disk>, dir: &Path, settings: &Settings) -> Result<FormatV1> {
+    match read(&**disk, dir)? {
+        Some(format) => Ok(format),
+        None => make(disk, dir, &dir.join(layout::FORMAT), settings),
+    }
+}
+
+/// Reads FORMAT; none if there is none.
+pub(super) fn read(disk: &dyn Disk, dir: &Path) -> Result<Option<FormatV1>> {
     let path = dir.join(layout::FORMAT);
     match disk.read(&path, FORMAT_BYTES_MAX) {
-        Ok(bytes) => decode(&bytes).map_err(|(kind, why)| Error::new(kind, format!("{}: {why}", path.display()))),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => make(disk, dir, &path, settings),
+        Ok(bytes) => {
+            let format = decode(&bytes).map_err(|(kind, why)| Error::new(kind, format!("{}: {why}", path.display())));
+            format.map(Some)
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(Error::io(format_args!("read {}", path.display()), error)),
     }
 }
@@ -72,6 +84,10 @@ fn refuse_foreign(disk: &dyn Disk, dir: &Path) -> Result<()> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
         other => other.map_err(|error| Error::io(format_args!("list {}", dir.display()), error)),
     };
+    if list(dir)?.iter().any(|name| name == layout::RESTORE) {
+        let why = format!("a backup was being restored into {} and that did not end: restore it again", dir.display());
+        return Err(Error::corrupt(why));
+    }
     for folder in [layout::WAL, layout::SEGMENTS] {
         if let Some(name) = list(&dir.join(folder))?.first() {
             let dir = dir.display();
@@ -89,7 +105,8 @@ fn refuse_foreign(disk: &dyn Disk, dir: &Path) -> Result<()> {
     Ok(())
 }
 
-fn encode(format: &FormatV1) -> Vec<u8> {
+/// The bytes of the file.
+pub(super) fn encode(format: &FormatV1) -> Vec<u8> {
     let mut bytes = Vec::new();
     bytes.extend_from_slice(&MAGIC);
     bytes.extend_from_slice(&VERSION.to_le_bytes());

@@ -10,6 +10,7 @@ mod cursor;
 pub(crate) mod explain;
 mod flush;
 mod format;
+mod frozen;
 mod guard;
 pub(crate) mod health;
 mod inputs;
@@ -23,8 +24,10 @@ pub(crate) mod query;
 mod queue;
 mod records;
 pub(crate) mod recovery;
+pub(crate) mod restore;
 pub(crate) mod settings;
 mod shelf;
+mod snapshot;
 pub(crate) mod stats;
 mod summarise;
 mod twins;
@@ -35,6 +38,8 @@ mod view;
 mod windows;
 mod write;
 
+#[cfg(test)]
+mod backup_tests;
 #[cfg(test)]
 mod cache_tests;
 #[cfg(test)]
@@ -94,6 +99,8 @@ pub(crate) struct Engine {
     format: FormatV1,
     /// Which windows are kept, and which points count in them.
     rollup: Arc<Rollup>,
+    /// Whether it is of a backup, of which nothing is changed.
+    is_frozen: bool,
 
     // Self-synchronised.
     guard: ClockGuard,
@@ -180,6 +187,15 @@ impl Engine {
         }
         // After a failure nobody knows which files are true, so none is written any more.
         self.troubles.failure().map_or(Ok(()), Err)
+    }
+
+    /// Refuses to change a backup.
+    fn refuse_frozen(&self) -> Result<()> {
+        if self.is_frozen {
+            let why = format!("{} is a backup, which does not change: restore it and open that", self.dir.display());
+            return Err(Error::new(ErrorKind::Unsupported, why));
+        }
+        Ok(())
     }
 
     /// Notes the sizes that writers look at; gives what the next batch builds upon.

@@ -26,7 +26,7 @@ use crate::engine::{Engine, Life, format};
 use crate::env::disk::{Disk, TEMPORARY};
 use crate::env::lock::DirLock;
 use crate::env::{identity, layout};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::manifest::{Manifest, Version};
 use crate::model::durability::{Durability, Sequence};
 use crate::model::limits::DAMAGE_NOTES_MAX;
@@ -39,8 +39,15 @@ const PROGRESS_EVERY: Duration = Duration::from_secs(2);
 impl Engine {
     /// Opens the volume in a directory, making it if it is not there.
     pub(crate) fn open(disk: Arc<dyn Disk>, dir: &Path, settings: Settings) -> Result<Arc<Self>> {
-        if matches!(disk.list(dir), Err(error) if error.kind() == io::ErrorKind::NotFound) {
-            disk.create_dir_all(dir).map_err(|error| Error::io(format_args!("make {}", dir.display()), error))?;
+        match disk.list(dir) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                disk.create_dir_all(dir).map_err(|error| Error::io(format_args!("make {}", dir.display()), error))?;
+            }
+            Ok(names) if names.iter().any(|name| name == layout::BACKUP) => {
+                let why = format!("{} is a backup: restore it, or open it with `Db::open_snapshot`", dir.display());
+                return Err(Error::new(ErrorKind::Unsupported, why));
+            }
+            _ => {}
         }
         let lock = DirLock::acquire(&*disk, dir)?;
         let format = format::read_or_make(&disk, dir, &settings)?;
@@ -81,19 +88,8 @@ impl Engine {
             !settings.strict && (error.is_corruption() || is_missing())
         };
         let catalog = load_catalog(&mut ledger, settings.keep_catalog, &shelf, &is_lost, &mut damage)?;
-        let late = format.discard_late_after;
-        let late = late.map_or(Late::Correct, |millis| Late::DiscardAfter(Duration::from_millis(millis)));
-        let mut rollup = Rollup {
-            late,
-            partition_days: format.partition_days,
-            sketches: format.sketches,
-            ..settings.rollup.clone()
-        };
-        if let Some(tiers) = settings.own_tiers.clone().or_else(|| format::tiers_of(&format)) {
-            rollup.tiers = tiers;
-        }
-        let view = View::new(catalog, Arc::new(shelf), Arc::new(rollup));
-        let engine = Arc::new(Self::assemble(disk, dir, settings, format, lock, ledger, view));
+        let view = View::new(catalog, Arc::new(shelf), Arc::new(rollup_of(&settings, &format)));
+        let engine = Arc::new(Self::assemble(disk, dir, settings, format, Some(lock), ledger, view));
         // IMPORTANT: what was replayed up to an error must not be flushed when the engine goes.
         engine.replay(&version, damage).inspect_err(|_| engine.is_closed.store(true, Ordering::SeqCst))?;
         if let Err(error) = engine.start_threads() {
@@ -121,13 +117,13 @@ impl Engine {
         Ok(())
     }
 
-    /// An engine with nothing replayed yet.
-    fn assemble(
+    /// An engine with nothing replayed yet; without a lock it is one of a backup, which never changes.
+    pub(super) fn assemble(
         disk: Arc<dyn Disk>,
         dir: &Path,
         settings: Settings,
         format: FormatV1,
-        lock: DirLock,
+        lock: Option<DirLock>,
         ledger: Ledger,
         view: View,
     ) -> Self {
@@ -146,6 +142,7 @@ impl Engine {
                 Maintenance::Background => Some(settings.compaction_bytes_per_second),
                 Maintenance::Manual => None,
             }),
+            is_frozen: lock.is_none(),
             is_closed: AtomicBool::new(false),
             turn: Condvar::new(),
             room: Condvar::new(),
@@ -159,7 +156,7 @@ impl Engine {
             rollup: view.rollup.clone(),
             view: RwLock::new(view),
             recovery: Mutex::new(Recovery::default()),
-            life: Mutex::new(Life { lock: Some(lock), ..Life::default() }),
+            life: Mutex::new(Life { lock, ..Life::default() }),
             settings,
             disk,
             dir: dir.to_owned(),
@@ -219,6 +216,19 @@ impl Engine {
         let names = self.disk.list(&folder).unwrap_or_default();
         let len = |name: &String| self.disk.open(&folder.join(name)).and_then(|file| file.len()).unwrap_or(0);
         names.iter().map(len).sum()
+    }
+}
+
+/// Which windows are kept: what the volume was made with, and its own tiers unless whoever opens it has others.
+pub(super) fn rollup_of(settings: &Settings, format: &FormatV1) -> Rollup {
+    let late = format.discard_late_after;
+    let late = late.map_or(Late::Correct, |millis| Late::DiscardAfter(Duration::from_millis(millis)));
+    let tiers = settings.own_tiers.clone().or_else(|| format::tiers_of(format));
+    Rollup {
+        late,
+        partition_days: format.partition_days,
+        sketches: format.sketches,
+        tiers: tiers.unwrap_or_else(|| settings.rollup.tiers.clone()),
     }
 }
 

@@ -34,6 +34,7 @@ pub(super) struct Draft {
 
 impl Engine {
     pub(crate) fn write(&self, batch: &WriteBatch) -> Result<Receipt> {
+        self.refuse_frozen()?;
         batch.check_len()?;
         let durability = self.durability_of(batch.durability());
         if batch.is_empty() {
@@ -74,6 +75,7 @@ impl Engine {
 
     /// Deletes the raw points that a series has in a range; gives the place of that in the order of all batches.
     pub(crate) fn delete(&self, key: &SeriesKey, range: TimeRange) -> Result<Sequence> {
+        self.refuse_frozen()?;
         let mut writer = self.writer.lock();
         if range.start() >= range.end() {
             return Ok(writer.last);

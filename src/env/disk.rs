@@ -19,11 +19,18 @@ pub(crate) trait Disk: Send + Sync + fmt::Debug {
     /// Names in a directory, in order.
     fn list(&self, dir: &Path) -> io::Result<Vec<String>>;
 
-    /// Gives a file another name, replacing what had it.
+    /// Gives a file another name, replacing the file that had it; or a directory, with all that is in it, whose new name
+    /// nothing else has.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
 
-    /// Removes a file.
+    /// Gives a file a second name, which nothing else has. Content that is durable under one name is so under the other.
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()>;
+
+    /// Removes a name of a file; its content goes with the last one.
     fn remove(&self, path: &Path) -> io::Result<()>;
+
+    /// Removes a directory that is empty.
+    fn remove_dir(&self, dir: &Path) -> io::Result<()>;
 
     /// Makes a directory; one that is there already is fine.
     fn create_dir(&self, dir: &Path) -> io::Result<()>;
@@ -36,6 +43,11 @@ pub(crate) trait Disk: Send + Sync + fmt::Debug {
 
     /// Takes the lock on a file, making the file if needed, for as long as the hold lives.
     fn lock(&self, path: &Path) -> io::Result<Lock>;
+
+    /// Whether nobody but this very disk can reach its files.
+    fn is_in_memory(&self) -> bool {
+        false
+    }
 
     /// Makes a directory and those above it, durably. One that is there already may still be known to the cache only,
     /// if a process was killed right after making it, so the names of all of them are synced.

@@ -15,6 +15,12 @@ pub(crate) const QUARANTINE: &str = "quarantine";
 pub(crate) const MANIFEST: &str = "MANIFEST";
 /// The folder of segments.
 pub(crate) const SEGMENTS: &str = "segments";
+/// The file that says that a directory is a backup, and what is in it.
+pub(crate) const BACKUP: &str = "BACKUP";
+/// What the name of a backup's folder ends in before it is true, and once it is not any more.
+pub(crate) const BACKUP_DRAFT: &str = ".backup.tmp";
+/// The file that says that a backup is being restored into a directory, until that is a volume.
+pub(crate) const RESTORE: &str = "RESTORE.tmp";
 /// The folder of the stored catalogue.
 pub(crate) const CATALOG: &str = "catalog";
 

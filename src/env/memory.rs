@@ -80,13 +80,34 @@ impl Disk for MemoryDisk {
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         let mut names = self.names.lock();
+        if names.dirs.contains(from) {
+            let Names { files, dirs } = &mut *names;
+            *files = std::mem::take(files).into_iter().map(|(path, file)| (moved(path, from, to), file)).collect();
+            *dirs = std::mem::take(dirs).into_iter().map(|path| moved(path, from, to)).collect();
+            return Ok(());
+        }
         let content = names.files.remove(from).ok_or_else(|| not_found(from))?;
+        names.files.insert(to.to_owned(), content);
+        Ok(())
+    }
+
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let mut names = self.names.lock();
+        let content = names.files.get(from).cloned().ok_or_else(|| not_found(from))?;
         names.files.insert(to.to_owned(), content);
         Ok(())
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
         self.names.lock().files.remove(path).map(|_| ()).ok_or_else(|| not_found(path))
+    }
+
+    fn remove_dir(&self, dir: &Path) -> io::Result<()> {
+        let mut names = self.names.lock();
+        if names.files.keys().chain(&names.dirs).any(|path| path.parent() == Some(dir)) {
+            return Err(io::ErrorKind::DirectoryNotEmpty.into());
+        }
+        if names.dirs.remove(dir) { Ok(()) } else { Err(not_found(dir)) }
     }
 
     fn create_dir(&self, dir: &Path) -> io::Result<()> {
@@ -105,6 +126,10 @@ impl Disk for MemoryDisk {
     fn lock(&self, _path: &Path) -> io::Result<Lock> {
         // A disk in memory has one owner from its birth.
         Ok(Lock::Held(Box::new(())))
+    }
+
+    fn is_in_memory(&self) -> bool {
+        true
     }
 }
 
@@ -140,6 +165,15 @@ impl DiskRead for MemoryFile {
 
     fn len(&self) -> io::Result<u64> {
         Ok(self.content.lock().len() as u64)
+    }
+}
+
+/// Where a path lies after a directory, which may be one of those it is in, was given another name.
+pub(crate) fn moved(path: PathBuf, from: &Path, to: &Path) -> PathBuf {
+    match path.strip_prefix(from) {
+        Ok(inside) if inside.as_os_str().is_empty() => to.to_owned(),
+        Ok(inside) => to.join(inside),
+        Err(_) => path,
     }
 }
 

@@ -63,6 +63,11 @@ impl Manifest {
         Ok((Self { bytes, ..Self::of(disk, dir, lineage, version) }, damage))
     }
 
+    /// The file that says this, for where nothing has to be replaced.
+    pub(crate) fn encode(version: &Version, lineage: [u8; 16]) -> Vec<u8> {
+        format::encode(version, lineage)
+    }
+
     fn of(disk: Arc<dyn Disk>, dir: &Path, lineage: [u8; 16], version: Version) -> Self {
         let next_number = version.next_segment;
         Self {

@@ -139,6 +139,18 @@ pub const SEGMENTS_MAX: usize = 500_000;
 /// Most bytes that a segment takes in MANIFEST, if everything about it is as large as it may be; usually it takes 30.
 pub const MANIFEST_SEGMENT_BYTES_MAX: usize = 122;
 
+/// Longest list of a backup's files, in bytes: [`SEGMENTS_MAX`] files take half of it.
+pub const BACKUP_BYTES_MAX: u64 = 64 << 20;
+
+/// Most bytes that a file takes in the list of a backup's files.
+pub const BACKUP_FILE_BYTES_MAX: usize = 64;
+
+/// Longest name of a backup, in bytes: with what its draft's name ends in it is one that every file system takes.
+pub const BACKUP_NAME_BYTES_MAX: usize = 128;
+
+/// Most backups in one folder: each is read when they are listed.
+pub const BACKUPS_MAX: usize = 10_000;
+
 /// Most deletions that may wait to be carried out before further ones are refused. A reader holds each point against those
 /// of its series, so there must not be many; compaction carries them out and takes them off the list.
 pub const DELETIONS_WAITING_MAX: usize = 10_000;
@@ -220,4 +232,6 @@ const _: () = assert!(
 // A deletion takes 36 bytes in MANIFEST; what is neither segments nor deletions is less than a page.
 const _: () =
     assert!((SEGMENTS_MAX * MANIFEST_SEGMENT_BYTES_MAX + DELETIONS_MAX * 36 + 4_096) as u64 <= MANIFEST_BYTES_MAX);
+// Beside its files a backup's list has some ids, numbers and tiers.
+const _: () = assert!(((SEGMENTS_MAX + 2) * BACKUP_FILE_BYTES_MAX + 4_096) as u64 <= BACKUP_BYTES_MAX);
 const _: () = assert!(HEAD_UNITS_MAX + BATCH_POINTS_MAX <= SEGMENT_UNITS_MAX);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::codec::Malformed;
 use crate::codec::checksum;
-use crate::codec::policies::{BackupV1, PoliciesV1, PolicyV1, VolumeV1};
+use crate::codec::policies::{KeptBackupV1, PoliciesV1, PolicyV1, VolumeV1};
 use crate::env::disk::{Disk, replace};
 use crate::env::layout::POLICIES;
 use crate::error::{Error, ErrorKind, Result};
@@ -167,9 +167,9 @@ fn volume_record(volume: &Volume) -> VolumeV1 {
     VolumeV1 { id, name, policy }
 }
 
-fn backup_record(backup: &Backup) -> BackupV1 {
+fn backup_record(backup: &Backup) -> KeptBackupV1 {
     let Backup { id, name, description, volume, policy, at, bytes, stored, whole } = backup.clone();
-    BackupV1 { id, name, description, volume, policy, at: at.as_millis(), bytes, stored, whole }
+    KeptBackupV1 { id, name, description, volume, policy, at: at.as_millis(), bytes, stored, whole }
 }
 
 /// The book, if the record can be true.
@@ -213,8 +213,8 @@ fn policy(record: PolicyV1) -> std::result::Result<Policy, Malformed> {
     })
 }
 
-fn backup(record: BackupV1) -> Backup {
-    let BackupV1 { id, name, description, volume, policy, at, bytes, stored, whole } = record;
+fn backup(record: KeptBackupV1) -> Backup {
+    let KeptBackupV1 { id, name, description, volume, policy, at, bytes, stored, whole } = record;
     Backup { id, name, description, volume, policy, at: Timestamp::from_millis(at), bytes, stored, whole }
 }
 

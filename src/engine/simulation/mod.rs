@@ -98,7 +98,7 @@ pub(super) struct Run {
 }
 
 /// A clock that stands at a moment, and settings that have it.
-fn clocked(now: Timestamp, durability: Durability, log_file_bytes: u64) -> (Arc<ManualClock>, Settings) {
+pub(super) fn clocked(now: Timestamp, durability: Durability, log_file_bytes: u64) -> (Arc<ManualClock>, Settings) {
     let clock = Arc::new(ManualClock::new(now));
     let settings = Settings {
         durability,
@@ -272,25 +272,7 @@ impl Run {
     /// What the volume answers, and what it says is missing from that.
     pub(super) fn answers(&self) -> std::result::Result<(Answers, Option<Error>), String> {
         let engine = self.engine.as_ref().ok_or("the volume is not open")?;
-        let mut found = Answers::default();
-        let mut missing = None;
-        for key in engine.series(&Selector::all()) {
-            let mut reading = engine.points(&key, TimeRange::ALL).map_err(|error| error.to_string())?;
-            let points = reading.by_ref().collect::<Result<Vec<_>>>().map_err(|error| error.to_string())?;
-            missing = missing.or_else(|| reading.missing().first().cloned());
-            let windows = engine.windows(&key, TimeRange::ALL, Duration::from_millis(DAY.unsigned_abs()), usize::MAX);
-            let windows = windows.map_err(|error| error.to_string())?;
-            missing = missing.or_else(|| windows.missing().first().cloned());
-            if !windows.is_empty() && !self.history.is_unsure {
-                let told = windows.iter().map(Told::of).collect();
-                found.windows.insert(key.clone(), told);
-            }
-            if !points.is_empty() {
-                found.points.insert(key, points);
-            }
-        }
-        found.has_windows = !self.history.is_unsure;
-        Ok((found, missing))
+        answers_of(engine, !self.history.is_unsure)
     }
 
     /// Demands that the directory holds what is true and nothing else.
@@ -301,7 +283,8 @@ impl Run {
         let mut listed: Vec<PathBuf> =
             version.segments.iter().map(|meta| segments.join(layout::segment_name(meta.number, meta.kind()))).collect();
         listed.extend([layout::FORMAT, layout::MANIFEST].map(|name| dir.join(name)));
-        let files = self.disk.files();
+        let mut files = self.disk.files();
+        files.retain(|(path, _)| path.starts_with(dir));
         for (path, len) in &files {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             let folder = path.parent().unwrap_or(dir);
@@ -317,6 +300,28 @@ impl Run {
             None => Ok(()),
         }
     }
+}
+
+/// What an engine answers, also of windows if wanted, and what it says is missing from that.
+pub(super) fn answers_of(engine: &Engine, has_windows: bool) -> std::result::Result<(Answers, Option<Error>), String> {
+    let mut found = Answers { has_windows, ..Answers::default() };
+    let mut missing = None;
+    for key in engine.series(&Selector::all()) {
+        let mut reading = engine.points(&key, TimeRange::ALL).map_err(|error| error.to_string())?;
+        let points = reading.by_ref().collect::<Result<Vec<_>>>().map_err(|error| error.to_string())?;
+        missing = missing.or_else(|| reading.missing().first().cloned());
+        let windows = engine.windows(&key, TimeRange::ALL, Duration::from_millis(DAY.unsigned_abs()), usize::MAX);
+        let windows = windows.map_err(|error| error.to_string())?;
+        missing = missing.or_else(|| windows.missing().first().cloned());
+        if !windows.is_empty() && has_windows {
+            let told = windows.iter().map(Told::of).collect();
+            found.windows.insert(key.clone(), told);
+        }
+        if !points.is_empty() {
+            found.points.insert(key, points);
+        }
+    }
+    Ok((found, missing))
 }
 
 impl Drop for Run {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::env::dice::Dice;
 use crate::env::disk::parent;
-use crate::env::memory::overwrite;
+use crate::env::memory::{moved, overwrite};
 
 /// Disks keep or lose a sector as a whole.
 const SECTOR_BYTES: usize = 512;
@@ -47,21 +47,60 @@ pub(super) enum ContentOp {
 #[derive(Clone, Debug)]
 pub(super) enum NameOp {
     Dir(PathBuf),
+    Undir(PathBuf),
     Link(PathBuf, usize),
     Unlink(PathBuf),
     Rename(PathBuf, PathBuf, usize),
+    /// A directory within the one that it lies in, with everything in it.
+    Move(PathBuf, PathBuf),
 }
 
 impl NameOp {
     pub(super) fn dir(&self) -> &Path {
-        let (Self::Dir(path) | Self::Link(path, _) | Self::Unlink(path) | Self::Rename(path, ..)) = self;
+        let (Self::Dir(path)
+        | Self::Undir(path)
+        | Self::Link(path, _)
+        | Self::Unlink(path)
+        | Self::Rename(path, ..)
+        | Self::Move(path, _)) = self;
         parent(path)
+    }
+
+    /// The same with other paths.
+    fn at(self, place: impl Fn(PathBuf) -> PathBuf) -> Self {
+        match self {
+            Self::Dir(path) => Self::Dir(place(path)),
+            Self::Undir(path) => Self::Undir(place(path)),
+            Self::Link(path, inode) => Self::Link(place(path), inode),
+            Self::Unlink(path) => Self::Unlink(place(path)),
+            Self::Rename(from, to, inode) => Self::Rename(place(from), place(to), inode),
+            Self::Move(from, to) => Self::Move(place(from), place(to)),
+        }
+    }
+
+    /// Those of some operations that reach the disk. A directory is the same under any name, so what was done in one
+    /// whose new name is lost was done under the old one.
+    pub(super) fn kept(ops: Vec<Self>, mut keeps: impl FnMut() -> bool) -> Vec<Self> {
+        let mut lost: Vec<(PathBuf, PathBuf)> = Vec::new();
+        let mut kept = Vec::new();
+        for op in ops {
+            let op = lost.iter().rev().fold(op, |op, (from, to)| op.at(|path| moved(path, to, from)));
+            match op {
+                op if keeps() => kept.push(op),
+                Self::Move(from, to) => lost.push((from, to)),
+                _ => {}
+            }
+        }
+        kept
     }
 
     pub(super) fn apply(self, names: &mut Names) {
         match self {
             Self::Dir(path) => {
                 names.dirs.insert(path);
+            }
+            Self::Undir(path) => {
+                names.dirs.remove(&path);
             }
             Self::Link(path, inode) => {
                 names.files.insert(path, inode);
@@ -73,7 +112,32 @@ impl NameOp {
                 names.files.remove(&from);
                 names.files.insert(to, inode);
             }
+            // In an image without its making, or without what had the name before, there is nothing to move, or no room.
+            Self::Move(from, to) => {
+                if names.dirs.contains(&from) && !names.dirs.contains(&to) {
+                    let files = std::mem::take(&mut names.files).into_iter();
+                    names.files = files.map(|(path, inode)| (moved(path, &from, &to), inode)).collect();
+                    let dirs = std::mem::take(&mut names.dirs).into_iter();
+                    names.dirs = dirs.map(|path| moved(path, &from, &to)).collect();
+                }
+            }
         }
+    }
+}
+
+impl Names {
+    /// Forgets what lies in directories that are not there: nobody can reach it.
+    pub(super) fn prune(&mut self) {
+        let here = Path::new(".");
+        let mut dirs: BTreeSet<PathBuf> = BTreeSet::new();
+        // In order, so that a directory comes after the one it lies in.
+        for dir in std::mem::take(&mut self.dirs) {
+            if parent(&dir) == here || dirs.contains(parent(&dir)) {
+                dirs.insert(dir);
+            }
+        }
+        self.files.retain(|path, _| parent(path) == here || dirs.contains(parent(path)));
+        self.dirs = dirs;
     }
 }
 

@@ -1,6 +1,7 @@
 //! A disk for tests that remembers what is durable and what is not, and that can stop, fail or tear at the n-th
 //! operation. What a power cut leaves is one of four images.
 
+mod file;
 mod image;
 
 use std::collections::BTreeSet;
@@ -12,7 +13,8 @@ use parking_lot::Mutex;
 
 use crate::env::dice::Dice;
 use crate::env::disk::{Disk, DiskFile, DiskRead, Lock, parent};
-use crate::env::memory::{copy_out, not_found};
+use crate::env::memory::not_found;
+use file::{FaultyFile, Hold};
 use image::{ContentOp, Inode, NameOp, Names};
 
 pub(crate) use image::Image;
@@ -37,6 +39,16 @@ pub(crate) enum Trouble {
     Full,
 }
 
+/// Where a file may get a second name.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) enum Links {
+    #[default]
+    Everywhere,
+    /// Only within the outermost folder, as if each of those were a file system.
+    WithinFolder,
+    Nowhere,
+}
+
 /// The disk. Clones are the same disk.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct FaultyDisk(Arc<Mutex<State>>);
@@ -52,6 +64,8 @@ struct State {
     reads: u64,
     read_fault: Option<Fault>,
     free_bytes: Option<u64>,
+    links: Links,
+    bytes_written: u64,
     stopped: bool,
     locked: BTreeSet<PathBuf>,
 }
@@ -69,15 +83,26 @@ impl FaultyDisk {
         self
     }
 
-    /// From now on nothing goes wrong.
+    /// From now on nothing goes wrong, and what has stopped goes on.
     pub(crate) fn heal(&self) {
         let mut state = self.0.lock();
-        (state.fault, state.read_fault) = (None, None);
+        (state.fault, state.read_fault, state.stopped) = (None, None, false);
     }
 
     /// What the disk says that it has room for; nothing is held to it.
     pub(crate) fn set_free_bytes(&self, bytes: u64) {
         self.0.lock().free_bytes = Some(bytes);
+    }
+
+    /// A disk, or several of them, that can give files second names only there.
+    pub(crate) fn with_links(self, links: Links) -> Self {
+        self.0.lock().links = links;
+        self
+    }
+
+    /// Bytes that were written into files so far.
+    pub(crate) fn bytes_written(&self) -> u64 {
+        self.0.lock().bytes_written
     }
 
     /// Calls so far that open, list or read.
@@ -106,9 +131,9 @@ impl FaultyDisk {
         match image {
             Image::Nothing => ops.clear(),
             Image::All => {}
-            Image::Subset(_) => ops.retain(|_| dice.coin()),
+            Image::Subset(_) => ops = NameOp::kept(ops, || dice.coin()),
             Image::Reordered(_) => {
-                ops.retain(|_| dice.coin());
+                ops = NameOp::kept(ops, || dice.coin());
                 for last in (1..ops.len()).rev() {
                     let other = usize::try_from(dice.below(last as u64 + 1)).expect("an index");
                     ops.swap(last, other);
@@ -119,15 +144,14 @@ impl FaultyDisk {
         for op in ops {
             op.apply(&mut names);
         }
-        // A name in a folder that is not there cannot be reached.
-        let (dirs, here) = (names.dirs.clone(), |path: &Path| parent(path) == Path::new("."));
-        names.files.retain(|path, _| here(path) || dirs.contains(parent(path)));
+        names.prune();
         let reachable: BTreeSet<usize> = names.files.values().copied().collect();
         let mut left = |(number, inode): (usize, &Inode)| {
             if reachable.contains(&number) { inode.after_power_cut(image, &mut dice) } else { Inode::default() }
         };
         let inodes = state.inodes.iter().enumerate().map(&mut left).collect();
-        let state = State { inodes, durable_names: names.clone(), names, ..State::default() };
+        let links = state.links;
+        let state = State { inodes, durable_names: names.clone(), names, links, ..State::default() };
         Self(Arc::new(Mutex::new(state)))
     }
 
@@ -221,6 +245,9 @@ impl State {
 
     fn change(&mut self, number: usize, op: ContentOp) -> io::Result<()> {
         let fate = self.step(matches!(op, ContentOp::Write { .. }));
+        if let ContentOp::Write { bytes, .. } = &op {
+            self.bytes_written += bytes.len() as u64;
+        }
         let inode = self.inodes.get_mut(number).ok_or_else(gone)?;
         match fate {
             Fate::Done => {
@@ -297,12 +324,35 @@ impl Disk for FaultyDisk {
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         let mut state = self.0.lock();
+        if state.names.dirs.contains(from) {
+            assert!(parent(from) == parent(to) && !state.names.dirs.contains(to), "nothing else is asked for");
+            return state.rename_names(NameOp::Move(from.to_owned(), to.to_owned()));
+        }
         let number = *state.names.files.get(from).ok_or_else(|| not_found(from))?;
         state.rename_names(NameOp::Rename(from.to_owned(), to.to_owned(), number))
     }
 
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let mut state = self.0.lock();
+        let number = *state.names.files.get(from).ok_or_else(|| not_found(from))?;
+        let is_elsewhere = from.components().next() != to.components().next();
+        if state.links == Links::Nowhere || (state.links == Links::WithinFolder && is_elsewhere) {
+            return Err(io::ErrorKind::CrossesDevices.into());
+        }
+        state.rename_names(NameOp::Link(to.to_owned(), number))
+    }
+
     fn remove(&self, path: &Path) -> io::Result<()> {
         self.0.lock().rename_names(NameOp::Unlink(path.to_owned()))
+    }
+
+    fn remove_dir(&self, dir: &Path) -> io::Result<()> {
+        let mut state = self.0.lock();
+        let Names { files, dirs } = &state.names;
+        if files.keys().chain(dirs).any(|path| parent(path) == dir) {
+            return Err(io::ErrorKind::DirectoryNotEmpty.into());
+        }
+        state.rename_names(NameOp::Undir(dir.to_owned()))
     }
 
     fn create_dir(&self, dir: &Path) -> io::Result<()> {
@@ -334,58 +384,5 @@ impl Disk for FaultyDisk {
             return Ok(Lock::Taken { owner: "somebody".into() });
         }
         Ok(Lock::Held(Box::new(Hold { disk: self.clone(), path: path.to_owned() })))
-    }
-}
-
-struct Hold {
-    disk: FaultyDisk,
-    path: PathBuf,
-}
-
-impl Drop for Hold {
-    fn drop(&mut self) {
-        self.disk.0.lock().locked.remove(&self.path);
-    }
-}
-
-#[derive(Debug)]
-struct FaultyFile {
-    disk: FaultyDisk,
-    number: usize,
-}
-
-impl DiskFile for FaultyFile {
-    fn write_at(&mut self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        self.disk.0.lock().change(self.number, ContentOp::Write { offset, bytes: bytes.to_vec() })
-    }
-
-    fn allocate(&mut self, len: u64) -> io::Result<()> {
-        let mut state = self.disk.0.lock();
-        let offset = state.inodes.get(self.number).ok_or_else(gone)?.content.len() as u64;
-        let zeros = vec![0; usize::try_from(len.saturating_sub(offset)).expect("a test's file fits memory")];
-        state.change(self.number, ContentOp::Write { offset, bytes: zeros })
-    }
-
-    fn truncate(&mut self, len: u64) -> io::Result<()> {
-        let len = usize::try_from(len).expect("a test's file fits memory");
-        self.disk.0.lock().change(self.number, ContentOp::Truncate(len))
-    }
-
-    fn sync(&mut self) -> io::Result<()> {
-        self.disk.0.lock().sync(self.number)
-    }
-}
-
-impl DiskRead for FaultyFile {
-    fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<()> {
-        let mut state = self.disk.0.lock();
-        state.read_step()?;
-        copy_out(&state.inodes.get(self.number).ok_or_else(gone)?.content, bytes, offset)
-    }
-
-    fn len(&self) -> io::Result<u64> {
-        let mut state = self.disk.0.lock();
-        state.read_step()?;
-        Ok(state.inodes.get(self.number).ok_or_else(gone)?.content.len() as u64)
     }
 }

@@ -13,7 +13,7 @@ use super::{Backup as Face, Project, Shared, Within, ok, parse, project_id, with
 use crate::policy::book::{BACKUPS_MAX, Backup, POLICIES_MAX, VOLUMES_MAX};
 use crate::server::backups::Job;
 use crate::server::calendar::show_millis;
-use crate::server::face::host;
+use crate::server::face::origin;
 use crate::server::projects::ProjectId;
 
 /// How many backups a page has if nobody says.
@@ -58,7 +58,7 @@ async fn listed(
 ) -> Answered {
     let project = project_id(project)?;
     let query = Query::read(query.as_deref());
-    let base = format!("http://{}{}", host(headers), uri.path());
+    let base = format!("{}{}", origin(headers), uri.path());
     face.run(move |face| {
         let page = query.page(LIMIT_OTHERWISE)?;
         let mut backups: Vec<Backup> = face.site.backups.read(&project, |state| {
@@ -93,7 +93,7 @@ async fn listed(
 
 pub(super) async fn show(State(face): Shared, path: Within, uri: Uri, headers: HeaderMap) -> Answered {
     let (project, id) = within(path)?;
-    let own = format!("http://{}{}", host(&headers), uri.path());
+    let own = format!("{}{}", origin(&headers), uri.path());
     face.run(move |face| {
         let backup = face.site.backups.read(&project, |state| state.book.backup(&id).cloned())?;
         let backup = backup.ok_or_else(|| no_such_backup(&id))?;
