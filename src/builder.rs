@@ -16,6 +16,9 @@ use crate::model::durability::Durability;
 use crate::model::limits::{COMPACTION_BYTES_PER_SECOND_MIN, HEAD_BYTES_MIN, PARTITION_DAYS_MAX, RECLAIM_WITHIN};
 use crate::model::rollup::{Late, Rollup};
 
+/// The directory of a database in memory, among its files.
+const MEMORY: &str = "memory";
+
 /// Settings for opening a database; made by [`Db::builder`](crate::Db::builder).
 ///
 /// ```
@@ -28,10 +31,9 @@ use crate::model::rollup::{Late, Rollup};
 #[derive(Clone, Debug)]
 #[must_use = "a builder does nothing until `open`"]
 pub struct Builder {
-    /// `None` for a database in memory.
-    dir: Option<PathBuf>,
-    /// Its files, where there is no directory.
-    memory: Arc<MemoryDisk>,
+    /// Where its files lie.
+    disk: Arc<dyn Disk>,
+    dir: PathBuf,
     settings: Settings,
     /// Length of windows and how long they are kept, if the default is not wanted.
     retention: Option<Vec<(Duration, Duration)>>,
@@ -39,24 +41,25 @@ pub struct Builder {
 
 impl Builder {
     pub(crate) fn new(dir: &Path) -> Self {
-        Self {
-            dir: Some(dir.to_owned()),
-            memory: Arc::default(),
-            settings: Settings { keep_catalog: KeepCatalog::WhereItPays, ..Settings::default() },
-            retention: None,
-        }
+        Self::on(Arc::new(RealDisk), dir)
+    }
+
+    /// Settings for a database in a directory of any disk.
+    pub(crate) fn on(disk: Arc<dyn Disk>, dir: impl Into<PathBuf>) -> Self {
+        let keep_catalog = if disk.is_in_memory() { KeepCatalog::Never } else { KeepCatalog::WhereItPays };
+        Self { disk, dir: dir.into(), settings: Settings { keep_catalog, ..Settings::default() }, retention: None }
     }
 
     /// Settings for a database that lives in memory only and starts empty. Its files are in memory too: the log, which
     /// takes up to 256 MiB beside [`Builder::head_bytes_max`], and the segments, about a byte a point.
     pub fn in_memory() -> Self {
-        Self { dir: None, memory: Arc::default(), settings: Settings::default(), retention: None }
+        Self::on(Arc::<MemoryDisk>::default(), MEMORY)
     }
 
-    /// The same with these files, which nobody else may use. It starts with what they hold.
+    /// The same in memory with these files, which nobody else may use. It starts with what they hold.
     #[cfg(feature = "server")]
     pub(crate) fn in_memory_of(files: Arc<MemoryDisk>) -> Self {
-        Self { memory: files, ..Self::in_memory() }
+        Self::on(files, MEMORY)
     }
 
     /// When a write is acknowledged. Default [`Durability::Sync`]. In memory it changes nothing.
@@ -183,14 +186,9 @@ impl Builder {
         if self.settings.durability.needs_thread() && self.settings.maintenance == Maintenance::Manual {
             return Err(Error::invalid("syncing in intervals needs a thread, and manual maintenance has none"));
         }
-        let disk: Arc<dyn Disk> = match &self.dir {
-            Some(_) => Arc::new(RealDisk),
-            None => self.memory,
-        };
-        if self.dir.as_ref().is_some_and(|dir| dir.as_os_str().is_empty()) {
+        if self.dir.as_os_str().is_empty() {
             return Err(Error::invalid("the directory's name is empty"));
         }
-        let dir = self.dir.unwrap_or_else(|| PathBuf::from("memory"));
-        Ok(Db::over(Engine::open(disk, &dir, self.settings)?))
+        Ok(Db::over(Engine::open(self.disk, &self.dir, self.settings)?))
     }
 }

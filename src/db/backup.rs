@@ -187,4 +187,10 @@ impl Db {
     pub fn open_snapshot(backup: impl AsRef<Path>) -> Result<Self> {
         Engine::open_frozen(Arc::new(RealDisk), backup.as_ref()).map(Self::over)
     }
+
+    /// The same as [`Db::snapshot`] on any disk.
+    #[cfg(feature = "server")]
+    pub(crate) fn snapshot_on(&self, disk: Arc<dyn Disk>, target: &Path) -> Result<Backup> {
+        self.engine().snapshot(disk, target, &mut |_, _| {})
+    }
 }

@@ -35,9 +35,18 @@ impl MemoryDisk {
         Self { names: Mutex::new(Names { files, dirs: names.dirs.clone() }) }
     }
 
-    /// Bytes of all files.
+    /// The same names for the same files. Names that come or go here or there are not seen on the other side; what is
+    /// written into a file is.
+    pub(crate) fn share(&self) -> Self {
+        let Names { files, dirs } = &*self.names.lock();
+        Self { names: Mutex::new(Names { files: files.clone(), dirs: dirs.clone() }) }
+    }
+
+    /// Bytes of all files. One with several names counts once.
     pub(crate) fn bytes(&self) -> usize {
-        self.names.lock().files.values().map(|content| content.lock().len()).sum()
+        let files: BTreeMap<_, _> =
+            self.names.lock().files.values().map(|content| (Arc::as_ptr(content), Arc::clone(content))).collect();
+        files.values().map(|content| content.lock().len()).sum()
     }
 }
 

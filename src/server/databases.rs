@@ -7,7 +7,7 @@ use crate::env::layout;
 use crate::env::lock::DirLock;
 use crate::env::real::RealDisk;
 use crate::error::{Error, ErrorKind, Result};
-use crate::server::projects::{Home, PROJECTS, ProjectId, Projects};
+use crate::server::projects::{PROJECTS, ProjectId, volume_in};
 
 /// The databases in a directory: those of a server's projects, or the one that the directory is. As long as this lives
 /// no server can start in it.
@@ -46,12 +46,11 @@ impl Databases {
             return Err(Error::new(ErrorKind::Unsupported, why));
         }
         let lock = DirLock::acquire(&RealDisk, dir)?;
-        let home = Home::Disk(dir.to_owned());
         let mut found = Vec::new();
         // A server that nobody has written to has none.
         let projects = if has(PROJECTS) { list(&dir.join(PROJECTS))? } else { Vec::new() };
         for project in projects.iter().filter_map(|name| ProjectId::new(name)) {
-            let volume = Projects::volume_in(&home, &project)?;
+            let volume = volume_in(&RealDisk, dir, &project)?;
             found.extend(volume.map(|volume| (Some(project), volume)));
         }
         found.sort_by(|(one, _), (other, _)| one.cmp(other));

@@ -1,10 +1,10 @@
 //! Which project has which database: opened on demand, closed again when many are open. Knows folders and databases;
 //! nothing of requests. Every call may block on files, so it belongs on a thread that may.
 
+mod places;
 mod upkeep;
 
 use std::collections::HashMap;
-use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -15,19 +15,19 @@ use uuid::Uuid;
 
 use crate::builder::Builder;
 use crate::db::Db;
+use crate::engine::settings::Maintenance;
 use crate::env::clock::Clock;
 use crate::env::disk::Disk;
+use crate::env::layout;
 use crate::env::memory::MemoryDisk;
 use crate::env::real::RealDisk;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::durability::Durability;
 use crate::model::rollup::Late;
-use crate::server::ids;
 
+pub(super) use self::places::{PROJECTS, ProjectId, volume_in};
+use self::places::{list, usual_volume, volumes_dir};
 pub(super) use self::upkeep::Image;
-
-/// Longest project id, in characters.
-const ID_CHARS_MAX: usize = 64;
 
 /// Most projects open at a time. On disk the one that was unused for longest is closed for the next; in memory, where
 /// closing one would lose it, further ones are refused.
@@ -43,37 +43,6 @@ const MEND_AGAIN_AFTER: Duration = Duration::from_secs(15);
 /// Most series of one project.
 const SERIES_MAX: u32 = 100_000;
 
-/// By what a project's own volume is called among what it always has.
-const VOLUME: &str = "volume";
-
-/// The folder of all projects, in the server's directory.
-pub(super) const PROJECTS: &str = "projects";
-
-/// A checked project id: safe as the name of a folder.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub(super) struct ProjectId(Box<str>);
-
-impl ProjectId {
-    /// What is said where one is refused.
-    pub(super) const FORM: &str = "a project id is 1 to 64 letters, digits, - or _";
-
-    /// `None` unless the text is of that form.
-    pub(super) fn new(text: &str) -> Option<Self> {
-        let in_alphabet = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
-        (in_alphabet && (1..=ID_CHARS_MAX).contains(&text.len())).then(|| Self(text.into()))
-    }
-
-    pub(super) fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for ProjectId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
 /// Where the projects of a server live.
 #[derive(Clone, Debug)]
 pub(super) enum Home {
@@ -86,6 +55,8 @@ pub(super) enum Home {
 #[derive(Debug)]
 pub(super) struct Projects {
     home: Home,
+    /// Where the home's files lie, unless it is memory.
+    disk: Arc<dyn Disk>,
     durability: Durability,
     /// Of databases that are made.
     late: Late,
@@ -143,7 +114,14 @@ impl std::ops::Deref for Lease {
 impl Projects {
     pub(super) fn new(home: Home, durability: Durability, late: Late, clock: Arc<dyn Clock>) -> Self {
         let (uses, closed, slots) = (AtomicU64::new(0), AtomicBool::new(false), Mutex::new(HashMap::new()));
-        Self { home, durability, late, clock, open_max: OPEN_MAX, uses, closed, slots }
+        let disk = Arc::new(RealDisk);
+        Self { home, disk, durability, late, clock, open_max: OPEN_MAX, uses, closed, slots }
+    }
+
+    /// The same with its directory on another disk.
+    #[cfg(test)]
+    pub(super) fn with_disk(self, disk: Arc<dyn Disk>) -> Self {
+        Self { disk, ..self }
     }
 
     /// Whether the projects live in memory only.
@@ -258,9 +236,9 @@ impl Projects {
             (Home::Disk(data), _) => {
                 let volume = match self.volume(project)? {
                     Some(volume) => volume,
-                    None => volumes_dir(data, project).join(ids::of_project(VOLUME, project.as_str())),
+                    None => volumes_dir(data, project).join(usual_volume(project)),
                 };
-                Builder::new(&volume)
+                self.builder_of(&volume)
             }
         };
         let builder = builder.durability(self.durability).series_max(SERIES_MAX).head_bytes_max(HEAD_BYTES_MAX);
@@ -268,6 +246,32 @@ impl Projects {
         let found = db.recovery();
         tracing::info!(%project, clean = found.clean, batches = found.batches, points = found.points, "project opened");
         Ok(Opened { db, at: self.clock.monotonic(), files })
+    }
+
+    /// Opens the database of one of the project's further volumes, for a while; `None`, and nothing is made, when it has
+    /// none. Only one that was restored has.
+    ///
+    /// # Errors
+    /// What opening gives.
+    pub(super) fn open_further(&self, project: &ProjectId, volume: &str) -> Result<Option<Db>> {
+        let Home::Disk(data) = &self.home else { return Ok(None) };
+        let dir = volumes_dir(data, project).join(volume);
+        // What is no UUID may be no name of a folder.
+        let holds_one = || Ok(list(&*self.disk, &dir)?.iter().any(|name| name == layout::FORMAT));
+        if Uuid::parse_str(volume).is_err() || !holds_one()? {
+            return Ok(None);
+        }
+        let builder = self.builder_of(&dir).maintenance(Maintenance::Manual).clock(Arc::clone(&self.clock));
+        builder.open().map(Some)
+    }
+
+    fn builder_of(&self, volume: &Path) -> Builder {
+        Builder::on(Arc::clone(&self.disk), volume)
+    }
+
+    /// The disk on which [`Projects::folder`] is.
+    pub(super) fn disk(&self) -> Arc<dyn Disk> {
+        Arc::clone(&self.disk)
     }
 
     /// The folder of a project, whether or not it is there; none in memory.
@@ -283,30 +287,13 @@ impl Projects {
     pub(super) fn volume_id(&self, project: &ProjectId) -> Result<String> {
         let found = self.volume(project)?;
         let name = found.as_deref().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
-        Ok(name.unwrap_or_else(|| ids::of_project(VOLUME, project.as_str())))
+        Ok(name.unwrap_or_else(|| usual_volume(project)))
     }
 
     fn volume(&self, project: &ProjectId) -> Result<Option<PathBuf>> {
-        Self::volume_in(&self.home, project)
+        let Home::Disk(data) = &self.home else { return Ok(None) };
+        volume_in(&*self.disk, data, project)
     }
-
-    /// The directory of a project's database, if it has one.
-    pub(super) fn volume_in(home: &Home, project: &ProjectId) -> Result<Option<PathBuf>> {
-        let Home::Disk(data) = home else { return Ok(None) };
-        let volumes = volumes_dir(data, project);
-        let names = match RealDisk.list(&volumes) {
-            Ok(names) => names,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(Error::io(format_args!("cannot list {}", volumes.display()), error)),
-        };
-        // A project has one volume. Should there be more, every start has to take the same.
-        let first = names.into_iter().filter(|name| Uuid::parse_str(name).is_ok()).min();
-        Ok(first.map(|name| volumes.join(name)))
-    }
-}
-
-fn volumes_dir(data: &Path, project: &ProjectId) -> PathBuf {
-    data.join(PROJECTS).join(&*project.0).join("volumes")
 }
 
 fn close(project: &ProjectId, place: &mut Option<Opened>) -> Result<()> {
@@ -328,14 +315,6 @@ mod tests {
 
     fn projects(home: Home, open_max: usize) -> Projects {
         Projects { open_max, ..Projects::new(home, Durability::Sync, Late::Correct, Arc::new(SystemClock::default())) }
-    }
-
-    #[test]
-    fn ids_are_safe_as_names_of_folders() {
-        assert!(["a", "0_-Z", &"x".repeat(64)].into_iter().all(|text| ProjectId::new(text).is_some()));
-        for text in ["", ".", "..", "a/b", "a.b", "a b", "\u{e4}", &"x".repeat(65)] {
-            assert!(ProjectId::new(text).is_none(), "{text:?}");
-        }
     }
 
     #[test]

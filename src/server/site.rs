@@ -203,7 +203,7 @@ impl Site {
         let Some(snapshot) = snapshots.get(name) else { return Ok(false) };
         self.projects.put_back(&snapshot.image, &self.clock, snapshot.wall)?;
         self.events.replace(snapshot.events.clone());
-        self.backups.replace(snapshot.books.clone());
+        self.backups.replace(&snapshot.books);
         Ok(true)
     }
 

@@ -3,6 +3,7 @@
 mod associate;
 mod made;
 mod month;
+mod on_disk;
 mod policies;
 mod refusals;
 mod tags;
@@ -66,6 +67,15 @@ fn backups(client: Client) -> Vec<Value> {
     let mut backups = client.get("/v3/p/backups/detail").json()["backups"].as_array().expect("a list").clone();
     backups.reverse();
     backups
+}
+
+/// Asks for a backup by hand, and gives its job when it is over.
+fn by_hand(client: Client, volume: &str, name: &str) -> Value {
+    let body = json!({ "backup": { "volume_id": volume, "name": name, "description": "why" } });
+    let reply = client.post("/v2/p/cloudbackups", body.to_string());
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    let path = format!("/v1/p/jobs/{}", reply.json()["job_id"].as_str().expect("a text"));
+    wait_for("a job", || Some(client.get(&path).json()).filter(|job| !job["end_time"].is_null()))
 }
 
 /// Waits until a policy has nothing to do, and gives its tasks, the newest first.

@@ -13,8 +13,9 @@ use parking_lot::Mutex;
 
 use self::job::Jobs;
 pub(super) use self::job::{Job, JobState};
-use self::shelf::{Files, Shelf};
+use self::shelf::Shelf;
 use crate::env::clock::Clock;
+use crate::env::memory::MemoryDisk;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::time::Timestamp;
 use crate::policy::book::Book;
@@ -99,16 +100,16 @@ pub(super) struct State {
 }
 
 /// The books of all projects in memory at one moment, and their backups.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(super) struct KeptBooks {
     books: BTreeMap<ProjectId, Book>,
-    files: Files,
+    files: MemoryDisk,
 }
 
 impl KeptBooks {
     /// Bytes of all backups.
     pub(super) fn bytes(&self) -> usize {
-        self.files.values().map(|files| files.bytes()).sum()
+        self.files.bytes()
     }
 }
 
@@ -259,7 +260,7 @@ impl Backups {
             tracing::error!(%project, "{note}; no backup is removed until a policy is changed");
         }
         let mut book = found.book.unwrap_or_else(otherwise);
-        Shelf::reconcile(project, &mut book);
+        self.shelf.reconcile(project, &mut book)?;
         let declared = self.declared.iter().filter(|(of, _)| of == project);
         declared.into_iter().try_for_each(|(_, volume)| book.declare(volume, ""))?;
         Ok(State { book, jobs: Jobs::default(), file, is_blank, is_trusted })
@@ -267,7 +268,7 @@ impl Backups {
 
     /// Forgets everything that is in memory.
     pub(super) fn clear(&self) {
-        self.replace(KeptBooks::default());
+        self.replace(&KeptBooks::default());
     }
 
     /// Copies every book, without what is just being made. The files of backups are shared: they never change.
@@ -282,16 +283,16 @@ impl Backups {
     }
 
     /// Puts books in place of all that there are.
-    pub(super) fn replace(&self, kept: KeptBooks) {
+    pub(super) fn replace(&self, kept: &KeptBooks) {
         // Not under a backup that is being made. Those that wait are forgotten with their jobs.
         let _turn = self.turn.lock();
-        let account = |book| {
-            let jobs = Jobs::default();
+        let account = |(project, book): (&ProjectId, &Book)| {
+            let (book, jobs) = (book.clone(), Jobs::default());
             let state = State { book, jobs, file: None, is_blank: false, is_trusted: true };
-            Arc::new(Account(Mutex::new(state)))
+            (project.clone(), Arc::new(Account(Mutex::new(state))))
         };
-        *self.accounts.lock() = kept.books.into_iter().map(|(project, book)| (project, account(book))).collect();
-        self.shelf.replace(kept.files);
+        *self.accounts.lock() = kept.books.iter().map(account).collect();
+        self.shelf.replace(&kept.files);
     }
 
     /// A job that waits to make a backup of a volume.
@@ -310,5 +311,7 @@ impl Backups {
     }
 }
 
+#[cfg(test)]
+mod crash_tests;
 #[cfg(test)]
 mod tests;

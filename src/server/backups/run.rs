@@ -130,7 +130,6 @@ impl Backups {
             return Err(Error::new(ErrorKind::Closed, "the server is stopping"));
         }
         let now = self.clock.now();
-        let stored = self.shelf.has_database(project, &job.volume)?;
         self.change(project, |book, _| {
             book.add_backup(Backup {
                 id: job.backup.clone(),
@@ -140,12 +139,11 @@ impl Backups {
                 policy: job.policy.clone(),
                 at: now,
                 bytes: 0,
-                stored,
+                stored: false,
                 whole: false,
             })
         })?;
-        let made = if stored { self.shelf.make(project, &job.backup) } else { Ok(0) };
-        let bytes = match made {
+        let bytes = match self.shelf.make(project, &job.volume, &job.backup) {
             Ok(bytes) => bytes,
             Err(error) => {
                 self.settle(project, |book| book.backups.retain(|backup| backup.id != job.backup))?;
@@ -154,7 +152,7 @@ impl Backups {
         };
         self.settle(project, |book| {
             if let Some(backup) = book.backup_mut(&job.backup) {
-                (backup.whole, backup.bytes) = (true, bytes);
+                (backup.whole, backup.stored, backup.bytes) = (true, bytes.is_some(), bytes.unwrap_or_default());
             }
         })?;
         let expired = match &job.policy {
@@ -180,7 +178,7 @@ impl Backups {
     fn remove_now(&self, project: &ProjectId, backup: &str) -> Result<()> {
         let stored = self.read(project, |state| state.book.backup(backup).is_some_and(|backup| backup.stored))?;
         if stored {
-            self.shelf.remove(project, backup);
+            self.shelf.remove(project, backup)?;
         }
         self.settle(project, |book| book.backups.retain(|each| each.id != backup))
     }

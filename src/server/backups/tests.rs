@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use super::*;
 use crate::builder::Builder;
+use crate::engine::Engine;
+use crate::engine::restore::Identity;
 use crate::env::clock::ManualClock;
 use crate::env::disk::Disk;
 use crate::env::real::RealDisk;
@@ -227,21 +229,22 @@ fn a_backup_in_memory_holds_what_was_stored_when_it_was_made() {
     let listed = backups.read(&project(), |state| state.book.backup(&job.backup).cloned()).expect("readable");
     let listed = listed.expect("it was made");
     assert!(listed.whole && listed.stored && listed.bytes > 0, "{listed:?}");
-    let files = backups.shelf.copy().remove(&(project(), job.backup.clone())).expect("its files");
-    let restored = Builder::in_memory_of(Arc::new(files.copy())).clock(clock.clone()).open().expect("opens");
-    let points = restored.points(&key, TimeRange::ALL).expect("readable").count();
-    assert_eq!(points, 1);
+    let disk: Arc<dyn Disk> = Arc::new(backups.shelf.copy());
+    let path = Path::new("backups/p").join(&job.backup);
+    Engine::restore(&*disk, &path, Path::new("again"), Identity::Same, &mut |_, _| {}).expect("it is whole");
+    let restored = Builder::on(disk, "again").clock(clock.clone()).open().expect("opens");
+    assert_eq!(restored.points(&key, TimeRange::ALL).expect("readable").count(), 1);
     assert!(backups.remove(&project(), &job.backup).expect("in memory"));
     assert!(!backups.remove(&project(), &job.backup).expect("in memory"), "it is gone");
-    assert!(backups.shelf.copy().is_empty());
+    assert_eq!(backups.shelf.copy().bytes(), 0);
 }
 
 #[test]
 fn a_backup_that_fails_is_told_by_its_job_and_is_not_listed() {
-    // Method: a volume with a database in a directory, of which no backup can be made as yet.
+    // Method: a database that somebody has closed.
     let dir = tempfile::tempdir().expect("a directory");
     let backups = open(dir.path(), &clock());
-    drop(backups.projects.open_or_create(&project()).expect("opens"));
+    backups.projects.open_or_create(&project()).expect("opens").close().expect("closes");
     let own = backups.projects.volume_id(&project()).expect("readable");
     let job = backups.new_job(&Ids::new(Some(1)), None, &own, "mine".into());
     let jobs = backups.enqueue_one(&project(), job.clone()).expect("room");

@@ -11,14 +11,12 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use crate::env::clock::Clock as _;
-use crate::env::disk::Disk as _;
 use crate::env::memory::MemoryDisk;
-use crate::env::real::RealDisk;
 use crate::error::{Error, ErrorKind, Result};
 use crate::server::backups::Backups;
 use crate::server::clock::{SettableClock, Wall};
 use crate::server::ids::Ids;
-use crate::server::projects::{Home, Lease, PROJECTS, ProjectId, Projects, Slot, Slots, close};
+use crate::server::projects::{Home, Lease, PROJECTS, ProjectId, Projects, Slot, Slots, close, list};
 
 /// Farthest that time is moved by one call: each half hour of it is worked through.
 const ADVANCE_MAX: Duration = Duration::from_secs(366 * 86_400);
@@ -64,11 +62,7 @@ impl Projects {
     pub(in crate::server) fn folders(&self) -> Result<Vec<(ProjectId, PathBuf)>> {
         let Home::Disk(data) = &self.home else { return Ok(Vec::new()) };
         let dir = data.join(PROJECTS);
-        let names = match RealDisk.list(&dir) {
-            Ok(names) => names,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(Error::io(format_args!("cannot list {}", dir.display()), error)),
-        };
+        let names = list(&*self.disk, &dir)?;
         let folder = |name: &String| ProjectId::new(name).map(|project| (project, dir.join(name)));
         Ok(names.iter().filter_map(folder).collect())
     }
@@ -143,17 +137,6 @@ impl Projects {
         Ok(Image(self.all_slots().into_iter().filter_map(copy).collect()))
     }
 
-    /// Copies what one project has stored; nothing where it has no database.
-    ///
-    /// # Errors
-    /// `Unsupported` on disk.
-    pub(in crate::server) fn copy_of(&self, project: &ProjectId) -> Result<Option<MemoryDisk>> {
-        self.check_in_memory()?;
-        let slot = self.slots.lock().get(project).map(Arc::clone);
-        let copy = |slot: Arc<Slot>| Some(slot.db.lock().as_ref()?.files.as_ref()?.copy());
-        Ok(slot.and_then(copy))
-    }
-
     /// Puts what was copied in place of everything that is stored, and the clock to where it stood then.
     ///
     /// # Errors
@@ -220,6 +203,7 @@ mod tests {
 
     use super::*;
     use crate::env::clock::SystemClock;
+    use crate::env::disk::Disk as _;
     use crate::env::layout;
     use crate::model::durability::Durability;
     use crate::model::point::Point;

@@ -2,17 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::{assert_refused, associate, backups, create, daily, own_volume, tasks};
+use super::{assert_refused, associate, backups, by_hand, create, daily, own_volume, tasks};
 use crate::harness::{Client, Server, wait_for};
-
-/// Asks for a backup by hand, and gives its job when it is over.
-fn by_hand(client: Client, volume: &str, name: &str) -> Value {
-    let body = json!({ "backup": { "volume_id": volume, "name": name, "description": "why" } });
-    let reply = client.post("/v2/p/cloudbackups", body.to_string());
-    assert_eq!(reply.status, 200, "{}", reply.text());
-    let path = format!("/v1/p/jobs/{}", reply.json()["job_id"].as_str().expect("a text"));
-    wait_for("a job", || Some(client.get(&path).json()).filter(|job| !job["end_time"].is_null()))
-}
 
 #[test]
 fn a_policy_that_is_run_makes_a_backup_of_each_of_its_volumes() {
