@@ -13,6 +13,9 @@ use crate::env::lock::DirLock;
 use crate::error::{Error, Result};
 use crate::model::limits::{BACKUP_NAME_BYTES_MAX, BACKUPS_MAX};
 
+/// Whether a name is one that may be removed.
+type IsOurs<'a> = &'a dyn Fn(&str) -> bool;
+
 /// A folder of backups that nobody else changes as long as this lives.
 pub(crate) struct Folder {
     disk: Arc<dyn Disk>,
@@ -213,8 +216,7 @@ fn check_name(target: &Path) -> Result<()> {
 fn remove_whole(disk: &dyn Disk, dir: &Path) -> Result<()> {
     let is_segment = |name: &str| layout::segment_number(name).is_some();
     let is_own = |name: &str| [layout::BACKUP, layout::FORMAT, layout::MANIFEST].contains(&name);
-    let inside: [(PathBuf, &dyn Fn(&str) -> bool); 2] =
-        [(dir.join(layout::SEGMENTS), &is_segment), (dir.to_owned(), &is_own)];
+    let inside: [(PathBuf, IsOurs<'_>); 2] = [(dir.join(layout::SEGMENTS), &is_segment), (dir.to_owned(), &is_own)];
     for (folder, is_ours) in inside {
         let failed = |error| Error::io(format_args!("remove {}", folder.display()), error);
         let names = match disk.list(&folder) {

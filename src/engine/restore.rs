@@ -27,10 +27,8 @@ pub(crate) enum Identity {
     New,
 }
 
-/// No pace is kept where no database is open.
-fn unpaced(_: u64) -> Result<()> {
-    Ok(())
-}
+/// Whether a name is one that may be removed.
+type IsOurs<'a> = &'a dyn Fn(&str) -> bool;
 
 impl Engine {
     /// Makes a volume of a backup, in a directory that is empty or not there. `progress` is told how many bytes of how many
@@ -68,7 +66,7 @@ impl Engine {
         let mut found = Vec::new();
         for file in &contents.files {
             let path = backup.join(&file.name);
-            let checked = files::sum(&**disk, &path, &mut unpaced).and_then(|sum| file.check(&path, sum));
+            let checked = files::sum(&**disk, &path, &mut |_| Ok(())).and_then(|sum| file.check(&path, sum));
             found.extend(checked.err());
         }
         match verify_volume(disk, backup, &contents) {
@@ -106,9 +104,9 @@ fn bring(
         let (from, to) = (backup.join(&file.name), dir.join(&file.name));
         // What is replaced as a whole could share its bytes too, but it is small.
         if !file.is_segment() || !files::link(disk, &from, &to)? {
-            files::copy((disk, &from), (disk, &to), &mut unpaced)?;
+            files::copy((disk, &from), (disk, &to), &mut |_| Ok(()))?;
         }
-        file.check(&to, files::sum(disk, &to, &mut unpaced)?)?;
+        file.check(&to, files::sum(disk, &to, &mut |_| Ok(()))?)?;
         done += file.bytes;
         progress(done, all);
     }
@@ -137,7 +135,7 @@ fn complete(disk: &dyn Disk, backup: &Path, contents: &Contents, dir: &Path, ide
 fn read_format(disk: &dyn Disk, backup: &Path, contents: &Contents) -> Result<FormatV1> {
     let path = backup.join(layout::FORMAT);
     for file in contents.files.iter().filter(|file| file.name == layout::FORMAT) {
-        file.check(&path, files::sum(disk, &path, &mut unpaced)?)?;
+        file.check(&path, files::sum(disk, &path, &mut |_| Ok(()))?)?;
     }
     let format = format::read(disk, backup)?
         .filter(|format| format.volume == contents.volume && format.lineage == contents.lineage);
@@ -168,7 +166,7 @@ fn sweep(disk: &dyn Disk, dir: &Path) -> Result<()> {
     let segments = dir.join(layout::SEGMENTS);
     let is_segment = |name: &str| layout::segment_number(name).is_some();
     let is_ours = |name: &str| name == layout::MANIFEST || (name.ends_with(TEMPORARY) && name != layout::RESTORE);
-    let folders: [(&Path, &dyn Fn(&str) -> bool); 2] = [(&segments, &is_segment), (dir, &is_ours)];
+    let folders: [(&Path, IsOurs<'_>); 2] = [(&segments, &is_segment), (dir, &is_ours)];
     for (folder, is_ours) in folders {
         let failed = |error| Error::io(format_args!("sweep {}", folder.display()), error);
         let names = match disk.list(folder) {

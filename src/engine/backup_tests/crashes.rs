@@ -123,7 +123,7 @@ fn an_error_at_every_step_leaves_the_store_untouched_and_no_backup_in_part() {
                 let Some(mut story) = perform(links, &deeds, fault) else { break };
                 let told = |why| panic!("{deeds:?}, {fault:?}: {why}");
                 if story.run.engine.is_some() {
-                    story.run.check(true).map(|_| ()).unwrap_or_else(told);
+                    story.run.check(true).map_or_else(told, |_| ());
                 }
                 story.check_backups().unwrap_or_else(told);
                 if what == Trouble::Full {

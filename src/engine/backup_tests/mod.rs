@@ -27,7 +27,9 @@ use Deed::{Do, Restore, Snapshot};
 
 fn after(disk: FaultyDisk, deeds: &[Deed]) -> Story {
     let mut story = Story::start(disk);
-    deeds.iter().for_each(|deed| story.perform(*deed));
+    for deed in deeds {
+        story.perform(*deed);
+    }
     assert!(story.run.trouble.is_none() && story.trouble.is_none(), "{:?}", (&story.run.trouble, &story.trouble));
     story
 }

@@ -15,6 +15,7 @@ use crate::env::clock::ManualClock;
 use crate::env::dice::Dice;
 use crate::env::disk::Disk;
 use crate::env::faulty::{Fault, FaultyDisk, Image, Trouble};
+use crate::env::layout;
 use crate::model::durability::Durability;
 use crate::model::point::Point;
 use crate::model::rollup::Late;
@@ -162,7 +163,7 @@ impl Story {
             return Err("going on: a backup was not made".into());
         }
         let names = after.disk.list(Path::new("d/projects/p/backups")).map_err(|error| error.to_string())?;
-        if let Some(draft) = names.iter().find(|name| name.ends_with(".tmp")) {
+        if let Some(draft) = names.iter().find(|name| name.ends_with(layout::BACKUP_DRAFT)) {
             return Err(format!("going on: {draft} is left behind"));
         }
         after.check().map_err(|why| format!("going on: {why}"))
