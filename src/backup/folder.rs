@@ -192,9 +192,10 @@ impl Drop for Draft<'_> {
 }
 
 fn draft_of(target: &Path) -> PathBuf {
-    let mut name = target.as_os_str().to_owned();
+    // Not of the path as it is written, which may end in a slash.
+    let mut name = target.file_name().unwrap_or_default().to_owned();
     name.push(layout::BACKUP_DRAFT);
-    name.into()
+    target.with_file_name(name)
 }
 
 fn check_name(target: &Path) -> Result<()> {

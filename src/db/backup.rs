@@ -31,7 +31,7 @@ impl Db {
     /// db.insert(&cpu, Point::new(Timestamp::from_secs(10), 60))?;
     ///
     /// let backup = db.snapshot(dir.path().join("backups/monday"))?;
-    /// assert_eq!(backup.sequence.0, 1);
+    /// assert_eq!(backup.sequence.get(), 1);
     ///
     /// db.delete(&cpu, ..)?;
     /// Db::restore(&backup.path, dir.path().join("restored"))?;
@@ -121,14 +121,14 @@ impl Db {
 
     /// Makes a database of a backup, in a directory that is empty or not there: the same volume as it was when the backup
     /// was taken, which points that have expired since are not seen in. Every file is read back. Until all is done it is
-    /// no database; what a crash leaves is swept by restoring into it again.
+    /// no database; what a crash leaves is swept by restoring into it again. Gives what that backup is.
     ///
     /// See [`Db::snapshot`] for an example.
     ///
     /// # Errors
     /// `InvalidInput` if it is no backup, or the directory is not empty; `Corruption` when the backup is damaged; `Locked`,
     /// `NoSpace` and `Io`.
-    pub fn restore(backup: impl AsRef<Path>, dir: impl AsRef<Path>) -> Result<()> {
+    pub fn restore(backup: impl AsRef<Path>, dir: impl AsRef<Path>) -> Result<Backup> {
         Self::restore_with(backup, dir, |_, _| {})
     }
 
@@ -140,7 +140,7 @@ impl Db {
         backup: impl AsRef<Path>,
         dir: impl AsRef<Path>,
         mut progress: impl FnMut(u64, u64),
-    ) -> Result<()> {
+    ) -> Result<Backup> {
         Engine::restore(&RealDisk, backup.as_ref(), dir.as_ref(), Identity::Same, &mut progress)
     }
 
@@ -158,8 +158,30 @@ impl Db {
     ///
     /// # Errors
     /// As [`Db::restore`].
-    pub fn clone_backup(backup: impl AsRef<Path>, dir: impl AsRef<Path>) -> Result<()> {
-        Engine::restore(&RealDisk, backup.as_ref(), dir.as_ref(), Identity::New, &mut |_, _| {})
+    pub fn clone_backup(backup: impl AsRef<Path>, dir: impl AsRef<Path>) -> Result<Backup> {
+        Self::clone_backup_with(backup, dir, |_, _| {})
+    }
+
+    /// The same; `progress` is told again and again how many bytes of how many are done.
+    ///
+    /// ```
+    /// use ebbtide::Db;
+    /// let dir = tempfile::tempdir()?;
+    /// let backup = Db::in_memory().snapshot(dir.path().join("monday"))?;
+    /// let mut last = (0, 0);
+    /// let cloned = Db::clone_backup_with(&backup.path, dir.path().join("clone"), |done, all| last = (done, all))?;
+    /// assert!(cloned == backup && last.0 == last.1 && last.1 > 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Db::restore`].
+    pub fn clone_backup_with(
+        backup: impl AsRef<Path>,
+        dir: impl AsRef<Path>,
+        mut progress: impl FnMut(u64, u64),
+    ) -> Result<Backup> {
+        Engine::restore(&RealDisk, backup.as_ref(), dir.as_ref(), Identity::New, &mut progress)
     }
 
     /// Opens a backup to read it where it lies. Its clock stands at the moment at which it was taken, so that it answers

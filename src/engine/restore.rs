@@ -6,7 +6,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::backup::{Contents, files};
+use crate::backup::{Backup, Contents, files};
 use crate::codec::record::FormatV1;
 use crate::engine::{Engine, format};
 use crate::env::disk::{Disk, TEMPORARY, replace};
@@ -31,15 +31,15 @@ pub(crate) enum Identity {
 type IsOurs<'a> = &'a dyn Fn(&str) -> bool;
 
 impl Engine {
-    /// Makes a volume of a backup, in a directory that is empty or not there. `progress` is told how many bytes of how many
-    /// are done.
+    /// Makes a volume of a backup, in a directory that is empty or not there, and gives what that backup is. `progress` is
+    /// told how many bytes of how many are done.
     pub(crate) fn restore(
         disk: &dyn Disk,
         backup: &Path,
         dir: &Path,
         identity: Identity,
         progress: &mut dyn FnMut(u64, u64),
-    ) -> Result<()> {
+    ) -> Result<Backup> {
         let contents = Contents::read(disk, backup)?;
         // Not to leave a lock in somebody's directory.
         check_empty(disk, dir)?;
@@ -54,7 +54,7 @@ impl Engine {
                 tracing::debug!(%error, "what was restored in part stays until it is restored again");
             }
         }
-        restored
+        restored.map(|()| contents.about(backup))
     }
 
     /// Reads a whole backup; gives what is wrong with it.

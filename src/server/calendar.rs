@@ -31,6 +31,16 @@ pub(super) fn show(time: Timestamp) -> String {
     format!("{}000Z", show_millis(time))
 }
 
+/// A moment as people write it, such as `2026-01-01T00:00:00.000Z`.
+///
+/// ```
+/// use ebbtide::{Timestamp, server};
+/// assert_eq!(server::utc(Timestamp::from_millis(7)), "1970-01-01T00:00:00.007Z");
+/// ```
+pub fn utc(time: Timestamp) -> String {
+    format!("{}Z", show_millis(time))
+}
+
 /// Such as `2026-01-01T00:00:00.000`, of UTC without saying so.
 pub(super) fn show_millis(time: Timestamp) -> String {
     let (millis, secs) = (time.as_millis().rem_euclid(1_000), time.as_millis().div_euclid(1_000));

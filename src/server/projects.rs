@@ -25,8 +25,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::model::durability::Durability;
 use crate::model::rollup::Late;
 
-pub(super) use self::places::{PROJECTS, ProjectId, volume_in};
-use self::places::{list, usual_volume, volumes_dir};
+use self::places::list;
+pub(super) use self::places::{BACKUPS, PROJECTS, ProjectId, usual_volume, volume_in, volumes_dir};
 pub(super) use self::upkeep::Image;
 
 /// Most projects open at a time. On disk the one that was unused for longest is closed for the next; in memory, where

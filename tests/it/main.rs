@@ -2,6 +2,7 @@
 
 mod admin;
 mod aggregate;
+mod backup_commands;
 mod backups;
 mod bench;
 mod calls;

@@ -28,9 +28,10 @@ const THREADS: &[&str] = &["src/engine/background.rs"];
 const CLOCK: &[&str] = &["src/env/clock.rs"];
 const HTTP: &[&str] = &["src/server/http.rs"];
 /// Beside `env`, the command line opens files that its user names (input to import, a place for the address, what a
-/// bench found), makes a place for a bench, and asks the kernel what that took.
+/// bench found), makes a place for a bench, or for a backup that is tried, and asks the kernel what a bench took.
 const FILES: &[&str] = &[
     "src/env/",
+    "src/bin/ebbtide/backup/aside.rs",
     "src/bin/ebbtide/import",
     "src/bin/ebbtide/serve",
     "src/bin/ebbtide/bench/folder.rs",

@@ -1,5 +1,6 @@
 //! The command line: which subcommand runs, what it prints when it fails, and which status it ends with.
 
+mod backup;
 mod bench;
 mod import;
 mod rules;
@@ -33,6 +34,10 @@ enum Command {
     Import(import::Args),
     Rules(rules::Args),
     Verify(verify::Args),
+    Backup(backup::take::Args),
+    Backups(backup::list::Args),
+    Restore(backup::restore::Args),
+    Clone(backup::copy::Args),
     Bench(bench::Args),
 }
 
@@ -45,6 +50,10 @@ fn main() -> ExitCode {
         Command::Import(args) => import::run(args),
         Command::Rules(args) => rules::run(&args),
         Command::Verify(args) => verify::run(&args),
+        Command::Backup(args) => backup::take::run(&args),
+        Command::Backups(args) => backup::list::run(&args),
+        Command::Restore(args) => backup::restore::run(&args),
+        Command::Clone(args) => backup::copy::run(&args),
         Command::Bench(args) => bench::run(&args),
     };
     match outcome {

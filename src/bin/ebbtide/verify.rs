@@ -14,7 +14,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 const TICK: Duration = Duration::from_millis(100);
 
 /// Most findings of one kind that are printed for one database; the count says the rest.
-const FINDINGS_SHOWN_MAX: usize = 20;
+pub(crate) const FINDINGS_SHOWN_MAX: usize = 20;
 
 /// Checks every file in a data directory, and with `--rollups` every stored window against its points.
 ///
@@ -62,14 +62,14 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 }
 
 /// Whether somebody else has the database open.
-fn is_locked(error: &anyhow::Error) -> bool {
+pub(crate) fn is_locked(error: &anyhow::Error) -> bool {
     error.downcast_ref::<ebbtide::Error>().is_some_and(|error| error.kind() == ErrorKind::Locked)
 }
 
 /// What was found in one database.
-struct Report {
-    lines: Vec<String>,
-    wrong: u64,
+pub(crate) struct Report {
+    pub(crate) lines: Vec<String>,
+    pub(crate) wrong: u64,
 }
 
 impl Report {
@@ -83,7 +83,8 @@ impl Report {
     }
 }
 
-fn check(name: &str, dir: &Path, rollups: bool, bar: &ProgressBar) -> Result<Report> {
+/// Opens a database and looks at all of it.
+pub(crate) fn check(name: &str, dir: &Path, rollups: bool, bar: &ProgressBar) -> Result<Report> {
     bar.set_message(format!("opening {name}"));
     // Nothing is compacted meanwhile.
     let db = Db::builder(dir).maintenance(Maintenance::Manual).open()?;
@@ -119,7 +120,8 @@ fn check(name: &str, dir: &Path, rollups: bool, bar: &ProgressBar) -> Result<Rep
     Ok(report)
 }
 
-fn print(lines: &[String]) -> Result<()> {
+/// Prints what was found, on standard output.
+pub(crate) fn print(lines: &[String]) -> Result<()> {
     let mut stdout = io::stdout().lock();
     for line in lines {
         writeln!(stdout, "{line}")?;

@@ -234,7 +234,7 @@ pub(super) fn take(engine: &Engine, disk: Arc<dyn Disk>, target: impl AsRef<Path
 
 /// Restores a backup, as the same volume.
 pub(super) fn restore(disk: &dyn Disk, backup: impl AsRef<Path>, dir: impl AsRef<Path>) -> Result<()> {
-    Engine::restore(disk, backup.as_ref(), dir.as_ref(), Identity::Same, &mut |_, _| {})
+    Engine::restore(disk, backup.as_ref(), dir.as_ref(), Identity::Same, &mut |_, _| {}).map(|_| ())
 }
 
 /// Demands that a volume answers exactly what was acknowledged.

@@ -13,10 +13,7 @@ use crate::env::memory::MemoryDisk;
 use crate::error::{Error, ErrorKind, Result};
 use crate::policy::book::{Backup, Book};
 use crate::policy::file::{Found, PolicyFile};
-use crate::server::projects::{ProjectId, Projects};
-
-/// The folder of a project's backups, in that of the project.
-const BACKUPS: &str = "backups";
+use crate::server::projects::{BACKUPS, ProjectId, Projects};
 
 /// Most bytes of all backups in memory.
 const BYTES_MAX: usize = 1 << 30;

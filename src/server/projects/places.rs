@@ -18,6 +18,9 @@ const VOLUME: &str = "volume";
 /// The folder of all projects, in the server's directory.
 pub(in crate::server) const PROJECTS: &str = "projects";
 
+/// The folder of a project's backups, in that of the project.
+pub(in crate::server) const BACKUPS: &str = "backups";
+
 /// A checked project id: safe as the name of a folder.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(in crate::server) struct ProjectId(Box<str>);
@@ -44,12 +47,12 @@ impl fmt::Display for ProjectId {
 }
 
 /// The folder of a project's volumes.
-pub(super) fn volumes_dir(data: &Path, project: &ProjectId) -> PathBuf {
+pub(in crate::server) fn volumes_dir(data: &Path, project: &ProjectId) -> PathBuf {
     data.join(PROJECTS).join(project.as_str()).join("volumes")
 }
 
 /// The name that a project's own volume is given.
-pub(super) fn usual_volume(project: &ProjectId) -> String {
+pub(in crate::server) fn usual_volume(project: &ProjectId) -> String {
     ids::of_project(VOLUME, project.as_str())
 }
 
