@@ -155,10 +155,11 @@ impl Db {
     }
 
     /// Does what is due, on the caller's thread: flushes points that have waited, frees what has expired, merges small
-    /// segments. Under [`Maintenance::Background`](crate::Maintenance::Background) threads do it by themselves.
+    /// segments, makes the backups of [policies](Db::backup_policy). Under
+    /// [`Maintenance::Background`](crate::Maintenance::Background) threads do it by themselves.
     ///
     /// # Errors
-    /// As [`Db::flush`].
+    /// As [`Db::flush`], and as [`Db::snapshot`] and [`Db::remove_backup`] where a policy is in force.
     pub fn maintain(&self) -> Result<()> {
         self.engine().maintain()
     }

@@ -89,5 +89,6 @@ pub use model::summary::Number;
 pub use model::time::{TimeRange, Timestamp, Ttl};
 pub use model::window::{Window, WindowState};
 pub use model::windows::{Fill, Function, Values, Windows};
+pub use policy::named::BackupPolicy;
 pub use policy::retention::{Keep, Retention};
 pub use policy::schedule::{Days, Due, Schedule, WeekDay, Zone};

@@ -198,11 +198,15 @@ fn draft_of(target: &Path) -> PathBuf {
     target.with_file_name(name)
 }
 
-fn check_name(target: &Path) -> Result<()> {
-    let name = target.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+/// Whether a backup can have this name.
+pub(crate) fn is_name(name: &str) -> bool {
     let is_fine = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:+".contains(&byte);
-    let is_name = name.bytes().all(is_fine) && name.starts_with(|first: char| first.is_ascii_alphanumeric());
-    if !is_name || name.len() > BACKUP_NAME_BYTES_MAX || name.ends_with(TEMPORARY) || name == layout::LOCK {
+    let is_made_of = name.bytes().all(is_fine) && name.starts_with(|first: char| first.is_ascii_alphanumeric());
+    is_made_of && name.len() <= BACKUP_NAME_BYTES_MAX && !name.ends_with(TEMPORARY) && name != layout::LOCK
+}
+
+fn check_name(target: &Path) -> Result<()> {
+    if !target.file_name().and_then(|name| name.to_str()).is_some_and(is_name) {
         let why = format!(
             "{}: a backup's name is 1 to {BACKUP_NAME_BYTES_MAX} of A-Z a-z 0-9 - _ . : +, begins with one of the first \
              three, and does not end in {TEMPORARY}",

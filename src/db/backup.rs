@@ -1,4 +1,4 @@
-//! Backups: taking, listing, checking, restoring, removing and reading them.
+//! Backups: taking, listing, checking, restoring, removing and reading them, by hand and by policies.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -10,6 +10,7 @@ use crate::engine::restore::Identity;
 use crate::env::disk::Disk;
 use crate::env::real::RealDisk;
 use crate::error::{Error, Result};
+use crate::policy::named::BackupPolicy;
 
 impl Db {
     /// Makes a backup: a folder `target`, which must not be there yet, with everything acknowledged so far and nothing
@@ -214,5 +215,60 @@ impl Db {
     #[cfg(feature = "server")]
     pub(crate) fn snapshot_on(&self, disk: Arc<dyn Disk>, target: &Path) -> Result<Backup> {
         self.engine().snapshot(disk, target, &mut |_, _| {})
+    }
+
+    /// Puts a policy in force for as long as the database is open: from now on backups are made by themselves, and those
+    /// that the policy does not keep any more are removed afterwards. It takes the place of one with the same name and
+    /// folder.
+    ///
+    /// A backup is made as by [`Db::snapshot`], by a thread of its own; under
+    /// [`Maintenance::Manual`](crate::Maintenance::Manual) by [`Db::maintain`]. What fails is tried again, after 1 s and
+    /// then longer and longer, up to 5 min, is told by [`Db::health`] and counted by [`Db::stats`]; nothing is removed
+    /// before a backup was made. [`Db::close`] ends a backup that is under way.
+    ///
+    /// What the policy has made is known by its names in the folder, and by the volume. If runs were missed since the newest
+    /// of these, because nothing ran or nothing could be written, one backup makes up for all of them. If there is none yet,
+    /// that counts from when the database was last in use before it was opened. Nothing else in the folder is ever removed:
+    /// neither what was made by hand, nor what another policy or another database has made. A backup that somebody reads
+    /// goes all the same when its time has come.
+    ///
+    /// A clock that has jumped forward makes a backup, but removes none until it is believed: see [`Db::confirm_clock`].
+    ///
+    /// ```
+    /// use ebbtide::{BackupPolicy, Builder, Days, Db, Keep, Maintenance, ManualClock, Retention, Schedule, Timestamp, Zone};
+    /// use std::{sync::Arc, time::Duration};
+    /// let dir = tempfile::tempdir()?;
+    /// let clock = Arc::new(ManualClock::new(Timestamp::from_secs(0)));
+    /// let db = Builder::in_memory().clock(clock.clone()).maintenance(Maintenance::Manual).open()?;
+    ///
+    /// let schedule = Schedule::new([22], Days::Every(1), Zone::UTC)?;
+    /// db.backup_policy(BackupPolicy::new("nightly", dir.path(), schedule, Retention::new(Keep::Number(2), false)?))?;
+    /// for _day in 0..3 {
+    ///     clock.advance(Duration::from_secs(24 * 3_600));
+    ///     db.maintain()?;
+    /// }
+    /// let names: Vec<_> = Db::backups(dir.path())?.list.into_iter().map(|backup| backup.path).collect();
+    /// assert!(names[0].ends_with("nightly-19700102T220000Z") && names[1].ends_with("nightly-19700103T220000Z"));
+    /// assert_eq!(names.len(), 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// `InvalidInput` when the policy's name cannot begin a backup's, or when
+    /// [`BACKUP_POLICIES_MAX`](crate::limits::BACKUP_POLICIES_MAX) others are in force; `Io` when the folder cannot be read;
+    /// `Unsupported` for a backup that was opened; `Closed` and `Failed`.
+    pub fn backup_policy(&self, policy: BackupPolicy) -> Result<()> {
+        self.owner.0.backup_policy(Arc::new(RealDisk), policy)
+    }
+
+    /// The policies in force, in the order in which they came.
+    pub fn backup_policies(&self) -> Vec<BackupPolicy> {
+        self.engine().backup_policies()
+    }
+
+    /// Puts the policy with this one's name and folder out of force; whether there was one. What it has made stays. A backup
+    /// that is under way is made to its end.
+    pub fn end_backup_policy(&self, policy: &BackupPolicy) -> bool {
+        self.engine().end_backup_policy(policy)
     }
 }

@@ -16,6 +16,10 @@ use crate::wal::Wal;
 const TICK: Duration = Duration::from_secs(1);
 /// Longest wait between two tries of a job that fails.
 const BACKOFF_MAX: Duration = Duration::from_secs(15);
+/// The same of a backup, which reads all of the database before it may fail.
+const BACKUP_BACKOFF_MAX: Duration = Duration::from_secs(300);
+/// The thread that makes backups.
+const BACKUP: &str = "ebbtide-backup";
 
 /// When a thread works again.
 enum Next {
@@ -119,13 +123,13 @@ impl Threads {
     /// Starts the threads that flush and compact.
     pub(super) fn maintain(&mut self, engine: &Arc<Engine>) -> Result<()> {
         let flusher = engine.clone();
-        let mut patience = Patience::default();
+        let mut patience = Patience::up_to(BACKOFF_MAX);
         let work = move || flusher.attended(|| patience.after(flusher.flush_due(), TICK));
         let worker = Worker::start("ebbtide-flush", work)?;
         *engine.bell.0.lock() = Some(worker.mailbox.clone());
         self.workers.push(worker);
         let compactor = engine.clone();
-        let mut patience = Patience::default();
+        let mut patience = Patience::up_to(BACKOFF_MAX);
         let work = move || {
             compactor.attended(|| match compactor.compact_one(false) {
                 Ok(true) => patience.after(Ok(()), Duration::ZERO),
@@ -134,6 +138,17 @@ impl Threads {
             })
         };
         self.workers.push(Worker::start("ebbtide-compact", work)?);
+        Ok(())
+    }
+
+    /// Starts the thread that makes the backups of policies, if it does not run yet.
+    pub(super) fn back_up(&mut self, engine: &Arc<Engine>) -> Result<()> {
+        if self.workers.iter().all(|worker| worker.name != BACKUP) {
+            let engine = engine.clone();
+            let mut patience = Patience::up_to(BACKUP_BACKOFF_MAX);
+            let work = move || engine.attended(|| patience.after(engine.back_up_due(), TICK));
+            self.workers.push(Worker::start(BACKUP, work)?);
+        }
         Ok(())
     }
 
@@ -146,20 +161,26 @@ impl Threads {
 }
 
 /// Waits longer after each failure in a row.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Patience {
     failures: u32,
+    wait_max: Duration,
 }
 
 impl Patience {
+    fn up_to(wait_max: Duration) -> Self {
+        Self { failures: 0, wait_max }
+    }
+
     fn after(&mut self, result: Result<()>, wait: Duration) -> Next {
         match result {
             Ok(()) => {
                 self.failures = 0;
                 Next::After(wait)
             }
+            Err(error) if error.kind() == ErrorKind::Closed => Next::Never,
             Err(error) => {
-                let wait = TICK.saturating_mul(1 << self.failures.min(6)).min(BACKOFF_MAX);
+                let wait = TICK.saturating_mul(1 << self.failures.min(9)).min(self.wait_max);
                 self.failures += 1;
                 tracing::warn!(%error, ?wait, "background work failed; it is tried again");
                 Next::NotBefore(wait)

@@ -32,8 +32,14 @@ pub(super) struct Settled {
 }
 
 impl Engine {
-    /// Does what is due: flushes a head that is old, frees what is dead, merges what is small.
+    /// Does what is due: flushes a head that is old, frees what is dead, merges what is small, and makes the backups of
+    /// policies, whatever became of the rest.
     pub(crate) fn maintain(&self) -> Result<()> {
+        let tended = self.tend();
+        tended.and(self.back_up_due())
+    }
+
+    fn tend(&self) -> Result<()> {
         self.flush_due()?;
         while self.compact_one(false)? {}
         self.settle_series()

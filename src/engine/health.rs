@@ -24,6 +24,7 @@ pub enum Health {
 pub(super) struct Troubles {
     flush: Mutex<Option<Error>>,
     compaction: Mutex<Option<Error>>,
+    backup: Mutex<Option<Error>>,
     failure: Mutex<Option<Error>>,
 }
 
@@ -34,6 +35,10 @@ impl Troubles {
 
     pub(super) fn note_compaction(&self, error: Option<&Error>) {
         *self.compaction.lock() = error.cloned();
+    }
+
+    pub(super) fn note_backup(&self, error: Option<&Error>) {
+        *self.backup.lock() = error.cloned();
     }
 
     /// Notes what ends writing.
@@ -55,7 +60,8 @@ impl Troubles {
         let told = |what: &str, error: &Mutex<Option<Error>>| {
             error.lock().as_ref().map(|error| format!("{what} fails and is tried again: {error}"))
         };
-        told("flushing", &self.flush).into_iter().chain(told("compaction", &self.compaction)).collect()
+        let all = [("flushing", &self.flush), ("compaction", &self.compaction), ("backing up", &self.backup)];
+        all.into_iter().filter_map(|(what, error)| told(what, error)).collect()
     }
 }
 
@@ -122,6 +128,9 @@ pub(super) struct Counters {
     pub(super) bytes_rewritten_for_expiry: AtomicU64,
     pub(super) bytes_freed: AtomicU64,
     pub(super) replaced_stored: AtomicU64,
+    pub(super) backups_made: AtomicU64,
+    pub(super) backups_removed: AtomicU64,
+    pub(super) backups_failed: AtomicU64,
     /// Whether points have gone (a segment, dead ones at a flush, deleted ones) since series were last looked over.
     has_dropped: AtomicBool,
     /// Whether series without a point have to be looked over again after the next flush.

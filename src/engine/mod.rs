@@ -25,6 +25,7 @@ mod queue;
 mod records;
 pub(crate) mod recovery;
 pub(crate) mod restore;
+mod routine;
 pub(crate) mod settings;
 mod shelf;
 mod snapshot;
@@ -55,6 +56,8 @@ mod model_tests;
 #[cfg(test)]
 mod names_tests;
 #[cfg(test)]
+mod routine_tests;
+#[cfg(test)]
 mod simulation;
 #[cfg(test)]
 mod ttl_tests;
@@ -77,6 +80,7 @@ use crate::engine::health::{Counters, Gauges, Troubles};
 use crate::engine::ledger::Ledger;
 use crate::engine::queue::{Committed, Writer};
 use crate::engine::recovery::Recovery;
+use crate::engine::routine::Routine;
 use crate::engine::settings::Settings;
 use crate::engine::view::View;
 use crate::env::disk::Disk;
@@ -90,7 +94,8 @@ use crate::wal::Wal;
 ///
 /// Four locks, taken in this order and never the other way: writer, ledger, commit, view. None is held while waiting
 /// for another thread's turn, and of them only ledger and commit are held during I/O. Flushing and compacting have a
-/// turn each, taken before all of them, and closing has a lock of its own, taken before those.
+/// turn each, taken before all of them, and backing up by policies has one that is taken before those two. Closing has a
+/// lock of its own, taken before the first two turns.
 pub(crate) struct Engine {
     // Constant.
     settings: Settings,
@@ -120,6 +125,8 @@ pub(crate) struct Engine {
     forgotten: Mutex<Vec<(SeriesId, SeriesKey)>>,
     /// Segments that a job could not write anew: left alone for this run, so that others are not held up.
     avoided: Mutex<HashSet<u64>>,
+    /// Backup policies in force, and the turn of whoever does what they say.
+    routine: Routine,
     /// Turns of what takes long: one flush and one compaction at a time.
     flushing: Mutex<()>,
     compacting: Mutex<()>,

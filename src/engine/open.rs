@@ -19,6 +19,7 @@ use crate::engine::ledger::Ledger;
 use crate::engine::names::load_catalog;
 use crate::engine::queue::{Committed, Writer};
 use crate::engine::recovery::Recovery;
+use crate::engine::routine::Routine;
 use crate::engine::settings::{KeepCatalog, Maintenance, Settings};
 use crate::engine::shelf::{Shelf, Slot};
 use crate::engine::view::View;
@@ -148,6 +149,7 @@ impl Engine {
             room: Condvar::new(),
             forgotten: Mutex::default(),
             avoided: Mutex::default(),
+            routine: Routine::default(),
             flushing: Mutex::new(()),
             compacting: Mutex::new(()),
             writer: Mutex::new(Writer::new(committed, view.epoch, version.horizon)),

@@ -77,6 +77,12 @@ pub struct Stats {
     pub bytes_rewritten_for_expiry: u64,
     /// Bytes of segments removed since then.
     pub bytes_freed: u64,
+    /// Backups that policies have made since then.
+    pub backups_made: u64,
+    /// Backups that policies have removed since then.
+    pub backups_removed: u64,
+    /// How often a policy could not make or remove one since then.
+    pub backups_failed: u64,
 }
 
 impl Engine {
@@ -128,6 +134,9 @@ impl Engine {
             bytes_rewritten: count(&self.counters.bytes_rewritten),
             bytes_rewritten_for_expiry: count(&self.counters.bytes_rewritten_for_expiry),
             bytes_freed: count(&self.counters.bytes_freed),
+            backups_made: count(&self.counters.backups_made),
+            backups_removed: count(&self.counters.backups_removed),
+            backups_failed: count(&self.counters.backups_failed),
         }
     }
 

@@ -33,7 +33,6 @@ impl Date {
     }
 
     /// The day counted from 1970-01-01.
-    #[cfg(any(feature = "server", test))]
     pub(crate) fn day_since_1970(self) -> i64 {
         let (year, month, day) = (self.year, i64::from(self.month), i64::from(self.day));
         // Years begin in March here: a leap day is then the last day of its year.

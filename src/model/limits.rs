@@ -148,6 +148,9 @@ pub const BACKUP_FILE_BYTES_MAX: usize = 64;
 /// Longest name of a backup, in bytes: with what its draft's name ends in it is one that every file system takes.
 pub const BACKUP_NAME_BYTES_MAX: usize = 128;
 
+/// Most backup policies in force for one open database: each look for what is due goes through all of them.
+pub const BACKUP_POLICIES_MAX: usize = 10;
+
 /// Most backups in one folder: each is read when they are listed.
 pub const BACKUPS_MAX: usize = 10_000;
 
