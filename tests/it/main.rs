@@ -17,6 +17,7 @@ mod import;
 mod kill;
 mod names;
 mod openapi;
+mod policies;
 mod readback;
 mod rules;
 mod serve;
