@@ -1,4 +1,4 @@
-//! A power cut, a kill and an error at every I/O step of taking, restoring and removing backups. Method: as in
+//! A power cut, a kill and an error at every I/O step of taking, restoring and removing backups, by hand and by a policy. Method: as in
 //! `crash_tests` and `fault_tests`; what is left is opened, every listed backup is read, held against what the store
 //! answered when it was taken, and restored.
 
@@ -10,14 +10,14 @@ use crate::engine::simulation::batches::Life;
 use crate::env::dice::Dice;
 use crate::env::faulty::{Fault, FaultyDisk, Image, Links, Trouble};
 
-use Deed::{Do, Remove, Restore, Snapshot};
+use Deed::{Do, Remove, Restore, Run, Snapshot};
 
 /// What CI has to reach.
 const STATES_MIN: u64 = 4_000;
 const RUNS_MIN: u64 = 2_500;
 
 /// The stories at each of whose steps something goes wrong.
-fn stories() -> [(Links, Vec<Deed>); 3] {
+fn stories() -> [(Links, Vec<Deed>); 4] {
     let busy = [
         [Do(Act::Group(3)), Do(Act::Flush), Do(Act::Write(1))],
         [Snapshot("b/one"), Do(Act::Overwrite(Life::Seconds(60))), Do(Act::Delete(0))],
@@ -27,7 +27,13 @@ fn stories() -> [(Links, Vec<Deed>); 3] {
     let unchanged = [Do(Act::Group(3)), Snapshot("b/one"), Snapshot("b/two"), Remove("b/one"), Snapshot("b/one")];
     let again =
         [Do(Act::Group(2)), Snapshot("b/one"), Do(Act::Kill), Remove("b/one"), Do(Act::Kill), Snapshot("b/one")];
-    [(Links::Everywhere, busy.concat()), (Links::WithinFolder, unchanged.to_vec()), (Links::Everywhere, again.to_vec())]
+    let routine = [Run, Do(Act::Group(2)), Run, Snapshot("b/one"), Do(Act::Write(1)), Run, Run];
+    [
+        (Links::Everywhere, busy.concat()),
+        (Links::WithinFolder, unchanged.to_vec()),
+        (Links::Everywhere, again.to_vec()),
+        (Links::Everywhere, routine.to_vec()),
+    ]
 }
 
 /// Performs a story up to a fault; whether that came.
@@ -51,6 +57,9 @@ fn look(disk: FaultyDisk, left: &Left) -> Result<(), String> {
     story.check_restorable()?;
     for deed in [Snapshot("b/last"), Do(Act::Write(0)), Remove("b/last"), Snapshot("b/last")] {
         story.perform(deed);
+    }
+    if story.has_runs() {
+        story.perform(Run);
     }
     if let Some(error) = story.trouble.as_ref().or(story.run.trouble.as_ref()) {
         return Err(format!("going on: {error}"));

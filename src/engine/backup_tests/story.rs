@@ -16,9 +16,29 @@ use crate::env::faulty::FaultyDisk;
 use crate::env::layout;
 use crate::error::{Error, Result};
 use crate::model::durability::Durability;
+use crate::policy::named::BackupPolicy;
+use crate::policy::retention::{Keep, Retention};
+use crate::policy::schedule::{Days, Schedule, Zone};
 
 /// Where the backups lie.
 pub(super) const FOLDER: &str = "b";
+
+/// The backups of a policy for every midnight, from the first day of a story on.
+const DAILY: [&str; 10] = [
+    "b/daily-19700113T000000Z",
+    "b/daily-19700114T000000Z",
+    "b/daily-19700115T000000Z",
+    "b/daily-19700116T000000Z",
+    "b/daily-19700117T000000Z",
+    "b/daily-19700118T000000Z",
+    "b/daily-19700119T000000Z",
+    "b/daily-19700120T000000Z",
+    "b/daily-19700121T000000Z",
+    "b/daily-19700122T000000Z",
+];
+
+/// How many of those the policy keeps.
+const KEPT: u16 = 2;
 
 /// One thing that is done to a volume or its backups, which are named by their paths.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -28,6 +48,8 @@ pub(super) enum Deed {
     Remove(&'static str),
     /// Restores a backup into a directory.
     Restore(&'static str, &'static str),
+    /// A day later, what is due by a policy that is in force.
+    Run,
 }
 
 /// What is known of a backup.
@@ -48,6 +70,8 @@ pub(super) struct Story {
     pub(super) taken: BTreeMap<&'static str, (History, State)>,
     /// What was restored, from which backup, and whether that was heard to be done.
     pub(super) restored: BTreeMap<&'static str, (&'static str, bool)>,
+    /// How many backups of the policy have to be there, whatever becomes of its last run.
+    kept_min: usize,
     /// The first error of a deed with backups.
     pub(super) trouble: Option<Error>,
 }
@@ -58,6 +82,7 @@ pub(super) struct Left {
     pub(super) history: History,
     taken: BTreeMap<&'static str, (History, State)>,
     restored: BTreeMap<&'static str, (&'static str, bool)>,
+    kept_min: usize,
 }
 
 pub(super) fn workload() -> Workload {
@@ -68,7 +93,7 @@ pub(super) fn workload() -> Workload {
 impl Story {
     pub(super) fn start(disk: FaultyDisk) -> Self {
         let (run, _opened) = Run::start(disk, &workload(), History::default());
-        Self { run, taken: BTreeMap::new(), restored: BTreeMap::new(), trouble: None }
+        Self { run, taken: BTreeMap::new(), restored: BTreeMap::new(), kept_min: 0, trouble: None }
     }
 
     /// Opens what a crash has left; the volume too, whose history goes on with what is there.
@@ -76,12 +101,13 @@ impl Story {
         let (mut run, opened) = Run::start(disk, &workload(), left.history.clone());
         opened.map_err(|error| format!("cannot be opened: {error}"))?;
         run.adopt()?;
-        Ok(Self { run, taken: left.taken.clone(), restored: left.restored.clone(), trouble: None })
+        let Left { taken, restored, kept_min, .. } = left.clone();
+        Ok(Self { run, taken, restored, kept_min, trouble: None })
     }
 
     pub(super) fn left(&self) -> Left {
-        let Self { run, taken, restored, .. } = self;
-        Left { history: run.history.clone(), taken: taken.clone(), restored: restored.clone() }
+        let Self { run, taken, restored, kept_min, .. } = self;
+        Left { history: run.history.clone(), taken: taken.clone(), restored: restored.clone(), kept_min: *kept_min }
     }
 
     pub(super) fn perform(&mut self, deed: Deed) {
@@ -116,10 +142,52 @@ impl Story {
                 self.restored.insert(dir, (name, done.is_ok()));
                 done
             }
+            Deed::Run => {
+                let Some(engine) = self.run.engine.clone() else { return };
+                let done = engine.backup_policy(disk, daily());
+                self.run.act(Act::Advance(86_400));
+                engine.believe_clock();
+                let done = done.and_then(|()| engine.back_up_due());
+                if done.is_ok() {
+                    self.run.history.promise();
+                }
+                self.note_run(done.is_ok());
+                done
+            }
         };
         if let Err(error) = done {
             self.trouble.get_or_insert(error);
         }
+    }
+
+    /// Notes what a run of the policy has made and removed, or may have.
+    fn note_run(&mut self, is_done: bool) {
+        let is_there = |name: &&&str| self.taken.get(**name).is_some_and(|(_, state)| *state == State::There);
+        let kept = usize::from(KEPT);
+        self.kept_min = DAILY.iter().filter(is_there).count().min(kept);
+        let made = if is_done { State::There } else { State::Unknown };
+        self.taken.insert(DAILY[self.day()], (self.run.history.clone(), made));
+        let (mut surely, mut maybe) = (0, 0);
+        for name in DAILY.iter().rev() {
+            let Some((_, state)) = self.taken.get_mut(name) else { continue };
+            let before = *state;
+            if before != State::Gone && maybe >= kept {
+                *state = if is_done && surely >= kept { State::Gone } else { State::Unknown };
+            }
+            surely += usize::from(before == State::There);
+            maybe += usize::from(before != State::Gone);
+        }
+    }
+
+    /// The place in [`DAILY`] of the midnight that was last.
+    fn day(&self) -> usize {
+        let first = 12;
+        usize::try_from(self.run.history.now.as_millis() / 86_400_000 - first).expect("it is later")
+    }
+
+    /// Whether the policy was in force.
+    pub(super) fn has_runs(&self) -> bool {
+        self.taken.keys().any(|name| DAILY.contains(name))
     }
 
     /// Settings whose clock stands where it stood when a backup was taken.
@@ -157,6 +225,10 @@ impl Story {
             }
             let frozen = self.open_frozen(name).map_err(|error| format!("{name} cannot be opened: {error}"))?;
             check_answers(&frozen, history).map_err(|why| format!("{name}: {why}"))?;
+        }
+        let kept = names.iter().filter(|path| DAILY.iter().any(|name| *path == Path::new(name))).count();
+        if kept < self.kept_min {
+            return Err(format!("{kept} backups of the policy are there, it had {} before", self.kept_min));
         }
         match names.iter().find(|path| self.taken.keys().all(|name| *path != Path::new(name))) {
             None => Ok(()),
@@ -225,6 +297,12 @@ impl Story {
             Some(name) => Err(format!("{name} is left behind")),
         }
     }
+}
+
+/// Every midnight, the two newest of them.
+fn daily() -> BackupPolicy {
+    let schedule = Schedule::new([0], Days::Every(1), Zone::UTC).expect("a schedule");
+    BackupPolicy::new("daily", FOLDER, schedule, Retention::new(Keep::Number(KEPT), false).expect("in range"))
 }
 
 /// Takes a backup and tells nobody how far it is.
