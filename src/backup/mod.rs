@@ -16,7 +16,7 @@ use crate::model::limits::{BACKUP_BYTES_MAX, DAMAGE_NOTES_MAX};
 use crate::model::time::Timestamp;
 
 use files::Sum;
-pub(crate) use folder::{Folder, is_name, list, remove};
+pub(crate) use folder::{Folder, check_place, is_name, list, remove};
 
 /// One backup: a whole volume at one moment. See [`Db::snapshot`](crate::Db::snapshot).
 #[derive(Clone, PartialEq, Eq, Debug)]

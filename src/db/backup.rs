@@ -18,7 +18,8 @@ impl Db {
     ///
     /// Backups that lie in one folder share what they have in common, with each other and with the database, by hard
     /// links; where the file system has none, files are copied that the newest of them lacks. Each is whole: removing one
-    /// harms no other. All files are read back before the backup gets its name, at the pace of
+    /// harms no other, and what has expired in the database stays in its backups. The folder has a file `LOCK` from then
+    /// on. All files are read back before the backup gets its name, at the pace of
     /// [`Builder::compaction_bytes_per_second`](crate::Builder::compaction_bytes_per_second), and those that are new to
     /// the folder are checked like by [`Db::verify`]. What a crash leaves of a backup is never listed, and is removed by
     /// the next one in its folder. A link is no second copy of the bytes: for a disk that breaks, let the folder lie on
@@ -41,9 +42,10 @@ impl Db {
     /// ```
     ///
     /// # Errors
-    /// `InvalidInput` when the target is there already, or its name cannot be a backup's; `Locked` when another backup of
-    /// the folder is made or removed; `Corruption` when a file of the database is damaged; `NoSpace` and `Io` as the
-    /// system has it; `Closed`. The database is as it was, and nothing is listed; except that after an error of naming the
+    /// `InvalidInput` when the target is there already, its name cannot be a backup's, or its folder is a database's or a
+    /// backup's; `Locked` when another backup of the folder is made or removed; `Corruption` when a file of the database is
+    /// damaged; `NoSpace` and `Io` as the system has it, also of the database's disk, as recent points are flushed; `Failed`
+    /// when they cannot be; `Unsupported` for what [`Db::open_snapshot`] gives; `Closed`. The database is as it was, and nothing is listed; except that after an error of naming the
     /// finished backup it may be there, whole.
     pub fn snapshot(&self, target: impl AsRef<Path>) -> Result<Backup> {
         self.snapshot_with(target, |_, _| {})
@@ -115,7 +117,8 @@ impl Db {
     /// ```
     ///
     /// # Errors
-    /// `InvalidInput` if it is no backup; `Locked` when another backup of its folder is made or removed; `Io`.
+    /// `InvalidInput` if it is no backup, or something lies in it that is no part of one; `Locked` when another backup of its
+    /// folder is made or removed; `Io`.
     pub fn remove_backup(backup: impl AsRef<Path>) -> Result<()> {
         backup::remove(Arc::new(RealDisk), backup.as_ref())
     }

@@ -26,6 +26,10 @@ impl Engine {
         let contents = Contents::read(&*disk, dir)?;
         let format = format::read(&*disk, dir)?;
         let format = format.ok_or_else(|| Error::corrupt(format!("{} has no FORMAT", dir.display())))?;
+        let other = |what| Error::corrupt(format!("{}: {what} is of another backup, use another one", dir.display()));
+        if (format.volume, format.lineage) != (contents.volume, contents.lineage) {
+            return Err(other(layout::FORMAT));
+        }
         let tiers = contents.tiers.iter().map(|&(window, keep)| {
             Some((Duration::from_millis(u64::try_from(window).ok()?), Duration::from_millis(u64::try_from(keep).ok()?)))
         });
@@ -41,10 +45,18 @@ impl Engine {
         };
         let (manifest, mut damage) = Manifest::open(disk.clone(), dir, format.lineage)?;
         let version = manifest.version().clone();
+        if version.flushed != contents.sequence {
+            return Err(other(layout::MANIFEST));
+        }
         let shelf = Shelf::open(&disk, &dir.join(layout::SEGMENTS), format.lineage, version)?;
         damage.extend(shelf.slots().iter().filter_map(|slot| slot.damage()).map(ToString::to_string));
         let mut ledger = Ledger::new(manifest, None);
-        let catalog = load_catalog(&mut ledger, KeepCatalog::Never, &shelf, &|_, _| false, &mut damage)?;
+        let mut notes = Vec::new();
+        let catalog = load_catalog(&mut ledger, KeepCatalog::Never, &shelf, &|_, _| false, &mut notes)?;
+        // Those are true of the database too, which opens with them.
+        for note in notes {
+            tracing::warn!(backup = %dir.display(), "{note}");
+        }
         if let Some(note) = damage.first() {
             return Err(Error::corrupt(format!("{note}; use another backup")));
         }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::backup::{Backup, Contents, files};
 use crate::codec::record::FormatV1;
 use crate::engine::{Engine, format};
-use crate::env::disk::{Disk, TEMPORARY, replace};
+use crate::env::disk::{Disk, replace, temporary};
 use crate::env::lock::DirLock;
 use crate::env::{identity, layout};
 use crate::error::{Error, Result};
@@ -68,6 +68,9 @@ impl Engine {
             let path = backup.join(&file.name);
             let checked = files::sum(&**disk, &path, &mut |_| Ok(())).and_then(|sum| file.check(&path, sum));
             found.extend(checked.err());
+            if found.len() >= DAMAGE_NOTES_MAX {
+                return found;
+            }
         }
         match verify_volume(disk, backup, &contents) {
             Ok(more) => found.extend(more),
@@ -142,17 +145,21 @@ fn read_format(disk: &dyn Disk, backup: &Path, contents: &Contents) -> Result<Fo
     format.ok_or_else(|| Error::corrupt(format!("{} is of another volume than the backup", path.display())))
 }
 
+/// Whether this is what the draft of FORMAT is called.
+fn is_draft(name: &str) -> bool {
+    temporary(Path::new(layout::FORMAT)) == Path::new(name)
+}
+
 /// Demands that a directory holds nothing, but for what an earlier restoring has left.
 fn check_empty(disk: &dyn Disk, dir: &Path) -> Result<()> {
     let names = match disk.list(dir) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         names => names.map_err(|error| Error::io(format_args!("list {}", dir.display()), error))?,
     };
-    let has = |wanted: &str| names.iter().any(|name| name == wanted);
-    if has(layout::RESTORE) && !has(layout::FORMAT) {
-        return Ok(());
-    }
-    match names.iter().find(|name| *name != layout::LOCK) {
+    let is_begun = names.iter().any(|name| name == layout::RESTORE);
+    let left = [layout::RESTORE, layout::WAL, layout::SEGMENTS, layout::MANIFEST];
+    let is_left = |name: &str| left.contains(&name) || is_draft(name);
+    match names.iter().find(|name| *name != layout::LOCK && !(is_begun && is_left(name))) {
         None => Ok(()),
         Some(name) => {
             let dir = dir.display();
@@ -165,7 +172,7 @@ fn check_empty(disk: &dyn Disk, dir: &Path) -> Result<()> {
 fn sweep(disk: &dyn Disk, dir: &Path) -> Result<()> {
     let segments = dir.join(layout::SEGMENTS);
     let is_segment = |name: &str| layout::segment_number(name).is_some();
-    let is_ours = |name: &str| name == layout::MANIFEST || (name.ends_with(TEMPORARY) && name != layout::RESTORE);
+    let is_ours = |name: &str| name == layout::MANIFEST || is_draft(name);
     let folders: [(&Path, IsOurs<'_>); 2] = [(&segments, &is_segment), (dir, &is_ours)];
     for (folder, is_ours) in folders {
         let failed = |error| Error::io(format_args!("sweep {}", folder.display()), error);

@@ -64,6 +64,7 @@ impl Engine {
             );
             return Err(Error::invalid(why));
         }
+        backup::check_place(&*disk, policy.folder())?;
         let mut standing = Standing { policy, disk, handled: now, is_untidy: false };
         let newest = self.own(&standing)?.last().map(|(due, _)| *due);
         // Where there is none yet, what was due since the database was last in use is made up for: a program that never
@@ -160,12 +161,16 @@ impl Engine {
             let synced = standing.disk.sync_dir(policy.folder());
             synced.map_err(|error| Error::io(format_args!("sync {}", policy.folder().display()), error))?;
         }
+        let mut removed = Ok(());
         for place in expired {
             let path = &own[place].1;
-            backup::remove(standing.disk.clone(), path)?;
-            self.counters.backups_removed.fetch_add(1, Ordering::Relaxed);
-            tracing::info!(backup = %path.display(), "a backup that its policy does not keep was removed");
+            // One that cannot be removed keeps no other one there.
+            removed = removed.and(backup::remove(standing.disk.clone(), path).map(|()| {
+                self.counters.backups_removed.fetch_add(1, Ordering::Relaxed);
+                tracing::info!(backup = %path.display(), "a backup that its policy does not keep was removed");
+            }));
         }
+        removed?;
         self.routine.change(policy, |standing| standing.is_untidy = false);
         Ok(())
     }

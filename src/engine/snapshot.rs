@@ -3,6 +3,7 @@
 //! nothing true itself: that is the business of `backup`. See docs/format.md, "Backups".
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -13,7 +14,7 @@ use crate::engine::format;
 use crate::engine::shelf::{Shelf, Slot};
 use crate::env::disk::Disk;
 use crate::env::layout;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::manifest::{Manifest, Version};
 use crate::segment::Segment;
 
@@ -41,13 +42,13 @@ impl Engine {
         self.refuse_frozen()?;
         self.check_open()?;
         let folder = Folder::claim(disk, target)?;
-        let draft = folder.begin(target)?;
+        let draft = folder.begin()?;
         let shelf = self.cut()?;
         let taken_at = self.guard.now();
-        let (disk, dir) = (folder.disk(), draft.dir.clone());
+        let (disk, dir) = (folder.disk(), draft.dir);
         let links = !self.disk.is_in_memory() && !disk.is_in_memory();
-        let known = folder.newest(self.format.lineage)?;
-        let files = Taking { engine: self, disk, dir: &dir, known, links }.run(&shelf, progress)?;
+        let known = folder.newest(self.format.volume, self.format.lineage, shelf.version.flushed)?;
+        let files = Taking { engine: self, disk, dir, known, links }.run(&shelf, progress)?;
         draft.commit(&Contents {
             volume: self.format.volume,
             lineage: self.format.lineage,
@@ -63,9 +64,6 @@ impl Taking<'_> {
     /// Brings all files in and reads them back; gives what they are.
     fn run(&self, shelf: &Shelf, progress: &mut dyn FnMut(u64, u64)) -> Result<Vec<File>> {
         let (engine, disk) = (self.engine, &**self.disk);
-        if let Some(error) = shelf.slots().iter().find_map(|slot| slot.damage()) {
-            return Err(Error::because(error.kind(), "a backup would not be whole", error));
-        }
         // The copy of the catalogue can be made again from the segments.
         let version = Version { catalog: None, ..(*shelf.version).clone() };
         let mut files = Vec::new();
@@ -93,36 +91,64 @@ impl Taking<'_> {
     /// Brings a segment in, by a second name if that can be, and reads it back.
     fn bring(&self, slot: &Slot) -> Result<File> {
         let name = format!("{}/{}", layout::SEGMENTS, layout::segment_name(slot.meta.number, slot.meta.kind()));
-        let copied = self.place(&name)?;
-        let found = self.read(&name)?;
-        let file = File::new(name, found);
-        if let Some(copied) = copied {
-            File::new(&*file.name, copied).check(&self.dir.join(&file.name), found)?;
-        }
-        // What an earlier backup has is what was sound then. Anything else is looked at as a segment, once.
-        if self.known.1.get(&file.name) != Some(&file) {
-            self.check(slot)?;
-        }
-        Ok(file)
+        let brought = self.place(&name).and_then(|found| {
+            let file = File::new(&*name, found);
+            // What an earlier backup has is what was sound then. Anything else is looked at as a segment, once.
+            if slot.damage().is_some() || self.known.1.get(&name) != Some(&file) {
+                self.check(slot)?;
+            }
+            Ok(file)
+        });
+        brought.map_err(|error| {
+            let cause = slot.damage().filter(|_| error.kind() == ErrorKind::Io).unwrap_or(&error);
+            match cause.kind() {
+                ErrorKind::Closed | ErrorKind::NoSpace => error,
+                kind => Error::because(kind, format_args!("{name} cannot be backed up"), cause),
+            }
+        })
     }
 
-    /// Puts a file in its place; gives what it has to be if it was not linked to the volume's own.
-    fn place(&self, name: &str) -> Result<Option<Sum>> {
+    /// Puts a file in its place and reads it back; gives what it is.
+    fn place(&self, name: &str) -> Result<Sum> {
         let (engine, disk) = (self.engine, &**self.disk);
         let (from, to) = (engine.dir.join(name), self.dir.join(name));
         if self.links && files::link(disk, &from, &to)? {
-            return Ok(None);
+            return self.read(name);
         }
         let mut paced = |bytes| engine.pace.spend(bytes);
-        let (folder, known) = &self.known;
-        if let Some(file) = known.get(name) {
+        if let Some(file) = self.known.1.get(name) {
             // A number may stand for another file since a volume was restored, so its bytes decide.
             let own = files::sum(&*engine.disk, &from, &mut paced)?;
-            if own == file.sum() && files::link(disk, &folder.join(name), &to)? {
-                return Ok(Some(own));
+            if own == file.sum() && self.link_known(name, own)? {
+                return Ok(own);
             }
         }
-        files::copy((&*engine.disk, &from), (disk, &to), &mut paced).map(Some)
+        let copied = files::copy((&*engine.disk, &from), (disk, &to), &mut paced)?;
+        let found = self.read(name)?;
+        File::new(name, copied).check(&to, found)?;
+        Ok(found)
+    }
+
+    /// Links a file of the newest backup and reads it; whether that could be done, and it is still what it was.
+    fn link_known(&self, name: &str, own: Sum) -> Result<bool> {
+        let (from, to) = (self.known.0.join(name), self.dir.join(name));
+        let linked = files::link(&**self.disk, &from, &to);
+        if matches!(linked, Ok(false)) {
+            return Ok(false);
+        }
+        let found = match linked.and_then(|_| self.read(name)) {
+            Ok(found) if found == own => return Ok(true),
+            Ok(_) => Error::corrupt(format!("{} is not what it was", from.display())),
+            Err(error) if error.kind() == ErrorKind::Closed => return Err(error),
+            Err(error) => error,
+        };
+        tracing::error!(file = %from.display(), error = %found, "a backup is damaged; its file is copied anew for the next one");
+        match self.disk.remove(&to) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(Error::io(format_args!("remove {}", to.display()), error))
+            }
+            _ => Ok(false),
+        }
     }
 
     fn read(&self, name: &str) -> Result<Sum> {
@@ -134,9 +160,6 @@ impl Taking<'_> {
         let (folder, lineage) = (self.dir.join(layout::SEGMENTS), self.engine.format.lineage);
         let segment = Segment::open(self.disk.clone(), &folder, lineage, slot.meta)?;
         self.engine.pace.spend(slot.meta.bytes)?;
-        match segment.verify().into_iter().next() {
-            None => Ok(()),
-            Some(error) => Err(Error::because(error.kind(), "a backup would not be whole", &slot.note(&error))),
-        }
+        segment.verify().into_iter().next().map_or(Ok(()), Err)
     }
 }

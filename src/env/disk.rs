@@ -44,6 +44,11 @@ pub(crate) trait Disk: Send + Sync + fmt::Debug {
     /// Takes the lock on a file, making the file if needed, for as long as the hold lives.
     fn lock(&self, path: &Path) -> io::Result<Lock>;
 
+    /// The path itself of what a path leads to.
+    fn resolve(&self, path: &Path) -> io::Result<PathBuf> {
+        Ok(path.to_owned())
+    }
+
     /// Whether nobody but this very disk can reach its files.
     fn is_in_memory(&self) -> bool {
         false

@@ -13,6 +13,7 @@ use crate::env::disk::{Disk, DiskFile, DiskRead, Lock};
 #[derive(Debug, Default)]
 pub(crate) struct MemoryDisk {
     names: Mutex<Names>,
+    locked: Arc<Mutex<BTreeSet<PathBuf>>>,
 }
 
 #[derive(Debug, Default)]
@@ -32,14 +33,19 @@ impl MemoryDisk {
             (path.clone(), Arc::new(Mutex::new(bytes)))
         };
         let files = names.files.iter().map(copied).collect();
-        Self { names: Mutex::new(Names { files, dirs: names.dirs.clone() }) }
+        Self::of(Names { files, dirs: names.dirs.clone() })
     }
 
     /// The same names for the same files. Names that come or go here or there are not seen on the other side; what is
     /// written into a file is.
     pub(crate) fn share(&self) -> Self {
         let Names { files, dirs } = &*self.names.lock();
-        Self { names: Mutex::new(Names { files: files.clone(), dirs: dirs.clone() }) }
+        Self::of(Names { files: files.clone(), dirs: dirs.clone() })
+    }
+
+    /// A disk with these names, of which none is locked.
+    fn of(names: Names) -> Self {
+        Self { names: Mutex::new(names), locked: Arc::default() }
     }
 
     /// Bytes of all files. One with several names counts once.
@@ -103,6 +109,9 @@ impl Disk for MemoryDisk {
     fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
         let mut names = self.names.lock();
         let content = names.files.get(from).cloned().ok_or_else(|| not_found(from))?;
+        if names.files.contains_key(to) {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
         names.files.insert(to.to_owned(), content);
         Ok(())
     }
@@ -132,13 +141,27 @@ impl Disk for MemoryDisk {
         Ok(())
     }
 
-    fn lock(&self, _path: &Path) -> io::Result<Lock> {
-        // A disk in memory has one owner from its birth.
-        Ok(Lock::Held(Box::new(())))
+    fn lock(&self, path: &Path) -> io::Result<Lock> {
+        if !self.locked.lock().insert(path.to_owned()) {
+            return Ok(Lock::Taken { owner: std::process::id().to_string() });
+        }
+        Ok(Lock::Held(Box::new(Hold { locked: self.locked.clone(), path: path.to_owned() })))
     }
 
     fn is_in_memory(&self) -> bool {
         true
+    }
+}
+
+/// A lock that is held.
+struct Hold {
+    locked: Arc<Mutex<BTreeSet<PathBuf>>>,
+    path: PathBuf,
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.locked.lock().remove(&self.path);
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod crashes;
 mod load;
+mod places;
 mod story;
 
 use std::path::{Path, PathBuf};
@@ -102,8 +103,6 @@ fn what_cannot_be_a_backup_or_a_place_for_one_is_refused() {
     for target in ["b/one", "b/.two", "b/two.tmp", "b/t wo", "b/..", "", "b/LOCK", &*long] {
         assert_eq!(taken(target), Err(ErrorKind::InvalidInput), "{target}");
     }
-    // A volume's own folder is taken.
-    assert_eq!(taken("v/two"), Err(ErrorKind::Locked));
     let restored = |from: &str, to: &str| restore(&*disk, from, to);
     for (from, to) in [("b/none", "x"), ("v", "x"), ("b/one", "r"), ("b/one", "v"), ("b/one", "b")] {
         let kind = restored(from, to).map_err(|error| error.kind());
@@ -240,6 +239,25 @@ fn a_damaged_store_makes_no_backup_and_a_damaged_list_is_told() {
     let disk: Arc<dyn Disk> = Arc::new(story.run.disk.clone());
     backup::remove(disk.clone(), Path::new("b/one")).expect("it can be removed all the same");
     assert!(backup::list(&*disk, Path::new("b")).expect("a list").damaged.is_empty());
+}
+
+#[test]
+fn a_backup_that_has_gone_bad_does_not_make_the_next_one_so() {
+    // Goal: where backups cannot share files with the store but with each other, one that is rotten or gone is copied anew.
+    type Harm = fn(&FaultyDisk, &Path);
+    let harms: [Harm; 2] = [|disk, path| disk.damage(path, |bytes| bytes[60] ^= 1), FaultyDisk::lose];
+    for harm in harms {
+        let disk = FaultyDisk::default().with_links(Links::WithinFolder);
+        let mut story = after(disk, &[Do(Act::Group(3)), Snapshot("b/one")]);
+        let files = story.run.disk.files();
+        let (segment, _) = files.iter().find(|(path, _)| path.starts_with("b/one/segments")).expect("a segment");
+        harm(&story.run.disk, segment);
+        story.perform(Snapshot("b/two"));
+        assert!(story.trouble.is_none(), "{:?}", story.trouble);
+        let disk: Arc<dyn Disk> = Arc::new(story.run.disk.clone());
+        assert!(!Engine::verify_backup(&disk, Path::new("b/one")).is_empty());
+        assert!(Engine::verify_backup(&disk, Path::new("b/two")).is_empty());
+    }
 }
 
 #[test]

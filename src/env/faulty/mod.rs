@@ -292,6 +292,11 @@ fn gone() -> io::Error {
 impl Disk for FaultyDisk {
     fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
         let mut state = self.0.lock();
+        if let Some(&number) = state.names.files.get(path) {
+            // Emptied where it lies, under all of its names.
+            state.change(number, ContentOp::Truncate(0))?;
+            return Ok(Box::new(FaultyFile { disk: self.clone(), number }));
+        }
         let number = state.inodes.len();
         state.inodes.push(Inode::default());
         state.rename_names(NameOp::Link(path.to_owned(), number))?;
@@ -338,6 +343,9 @@ impl Disk for FaultyDisk {
         let is_elsewhere = from.components().next() != to.components().next();
         if state.links == Links::Nowhere || (state.links == Links::WithinFolder && is_elsewhere) {
             return Err(io::ErrorKind::CrossesDevices.into());
+        }
+        if state.names.files.contains_key(to) {
+            return Err(io::ErrorKind::AlreadyExists.into());
         }
         state.rename_names(NameOp::Link(to.to_owned(), number))
     }

@@ -125,6 +125,9 @@ impl Story {
     /// Lets a day pass.
     fn run(&mut self) -> Result<()> {
         self.clock.advance(DAY);
+        if let Some(db) = self.backups.projects.open_existing(&project())? {
+            db.confirm_clock();
+        }
         let ran = self.backups.run_due(&self.ids);
         let points = self.points;
         let runs = self.backups.read(&project(), |state| {
@@ -134,7 +137,7 @@ impl Story {
             }
             own.iter().filter(|job| job.state == JobState::Done).count() as u64
         })?;
-        self.runs = runs;
+        self.runs = self.runs.max(runs);
         ran
     }
 
@@ -153,6 +156,7 @@ impl Story {
         let say = |error: Error| error.to_string();
         let mut after = Self::open(disk, self.clock.clone()).map_err(say)?;
         (after.points, after.taken, after.by_hand) = (self.points, self.taken.clone(), self.by_hand.clone());
+        after.runs = self.runs;
         after.check()?;
         for _ in 0..2 {
             after.insert().map_err(say)?;

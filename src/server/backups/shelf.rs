@@ -83,6 +83,14 @@ impl Shelf {
         Ok(Some(made.bytes))
     }
 
+    /// Whether the clock has jumped, so that nothing may be destroyed by it as yet: the database of the project knows.
+    ///
+    /// # Errors
+    /// What opening it gives.
+    pub(super) fn is_clock_doubted(&self, project: &ProjectId) -> Result<bool> {
+        Ok(self.projects.open_existing(project)?.is_some_and(|db| db.stats().deletion_suspended))
+    }
+
     /// Removes a backup. One that is not there any more is removed.
     ///
     /// # Errors

@@ -18,6 +18,7 @@ use crate::model::time::TimeRange;
 use crate::policy::book::Policy;
 use crate::policy::retention::{Keep, Retention};
 use crate::policy::schedule::{Days, Schedule, Zone};
+use crate::server::clock::{SettableClock, Wall};
 use crate::server::projects::Home;
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -192,6 +193,36 @@ fn a_server_that_stops_makes_no_further_backup() {
     let states = backups.read(&project(), states).expect("readable");
     assert!(matches!(&states[..], [JobState::Failed(why)] if why.contains("stopping")), "{states:?}");
     assert_eq!(names(&backups), [""; 0]);
+}
+
+#[test]
+fn a_clock_that_has_jumped_removes_no_backup_until_it_is_believed() {
+    // Method: a policy that keeps two of a volume with a database; the wall clock goes on by days at once.
+    let dir = tempfile::tempdir().expect("a directory");
+    let (clock, ids) = (Arc::new(SettableClock::over(clock())), Ids::new(Some(1)));
+    let home = Home::Disk(dir.path().to_owned());
+    let projects = Arc::new(Projects::new(home, Durability::Sync, Late::Correct, clock.clone()));
+    let backups = Backups::open(Arc::clone(&projects), clock.clone(), Vec::new()).expect("opens");
+    let db = projects.open_or_create(&project()).expect("opens");
+    make_policy(&backups);
+    let own = projects.volume_id(&project()).expect("readable");
+    let take_own =
+        |book: &mut Book, _: &Jobs| Ok::<_, Error>((book.associate("v", None), book.associate(&own, Some("daily"))));
+    assert_eq!(backups.change(&project(), take_own).expect("written"), (true, true));
+    let jump = || clock.restore(Wall::Stopped(clock.now() + DAY));
+    let pass_a_day = || {
+        jump();
+        backups.run_due(&ids).expect("runs");
+    };
+    (0..4).for_each(|_| pass_a_day());
+    assert_eq!(names(&backups).len(), 4);
+    db.confirm_clock();
+    pass_a_day();
+    assert_eq!(names(&backups).len(), 5, "it has jumped again");
+    jump();
+    db.confirm_clock();
+    backups.run_due(&ids).expect("runs");
+    assert_eq!(names(&backups), ["autobk_20261205T030000Z", "autobk_20261206T030000Z"]);
 }
 
 #[test]
