@@ -11,7 +11,7 @@ export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$PWD/target}/planted"
 copy=$(mktemp -d)
 trap 'rm -rf "$copy"' EXIT
 rooms=(wal:: engine::write_tests:: engine::flush_tests:: engine::fault_tests::cases engine::fault_tests::jobs engine::fault_tests::reads
-    engine::crash_tests:: engine::fault_tests:: engine::)
+    engine::backup_tests:: engine::crash_tests:: engine::fault_tests:: engine::)
 names=("$@")
 if [ ${#names[@]} -eq 0 ]; then
     for patch in tests/planted/*.patch; do
