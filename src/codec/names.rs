@@ -13,32 +13,34 @@ const BETWEEN: u8 = 0xff;
 /// `reserved` of which are left for the caller. The names stand in order of ids or of their texts, whichever is shorter.
 pub(crate) fn encode(names: &[(SeriesId, SeriesKey)], reserved: usize) -> Vec<Vec<u8>> {
     let texts = Texts::new(names);
-    let by_id = encode_in_order(0..names.len(), &texts, reserved);
-    let by_text = encode_in_order(texts.sorted().into_iter(), &texts, reserved);
-    let bytes = |pages: &[Vec<u8>]| pages.iter().map(Vec::len).sum::<usize>();
-    if bytes(&by_text) < bytes(&by_id) { by_text } else { by_id }
+    let by_text = texts.pages(texts.sorted().into_iter(), reserved);
+    // Only one of the two is held: of a million names each may take tens of megabytes.
+    let mut by_id = 0;
+    texts.encode(0..names.len(), reserved, |page| by_id += page.len());
+    if by_text.iter().map(Vec::len).sum::<usize>() < by_id { by_text } else { texts.pages(0..names.len(), reserved) }
 }
 
 /// The texts of names, one behind the other: a million keys lie all over the memory.
-struct Texts {
+struct Texts<'a> {
+    names: &'a [(SeriesId, SeriesKey)],
     bytes: Vec<u8>,
-    /// The id of each name, and where its text ends.
-    ends: Vec<(SeriesId, usize)>,
+    /// Where the text of each ends.
+    ends: Vec<usize>,
 }
 
-impl Texts {
-    fn new(names: &[(SeriesId, SeriesKey)]) -> Self {
-        let mut texts = Self { bytes: Vec::new(), ends: Vec::with_capacity(names.len()) };
-        for (id, key) in names {
+impl<'a> Texts<'a> {
+    fn new(names: &'a [(SeriesId, SeriesKey)]) -> Self {
+        let mut texts = Self { names, bytes: Vec::new(), ends: Vec::with_capacity(names.len()) };
+        for (_, key) in names {
             put_text(&mut texts.bytes, key);
-            texts.ends.push((*id, texts.bytes.len()));
+            texts.ends.push(texts.bytes.len());
         }
         texts
     }
 
     fn get(&self, place: usize) -> &[u8] {
-        let start = place.checked_sub(1).map_or(0, |before| self.ends[before].1);
-        &self.bytes[start..self.ends[place].1]
+        let start = place.checked_sub(1).map_or(0, |before| self.ends[before]);
+        &self.bytes[start..self.ends[place]]
     }
 
     /// The places of the texts in their order.
@@ -47,46 +49,56 @@ impl Texts {
         let first = texts().next().unwrap_or_default();
         let common = texts().fold(first.len(), |common, text| shared(&first[..common], text));
         // Most are told apart by a few bytes behind what all of them share, so that no text has to be looked at.
-        let mut order: Vec<(u128, usize)> = texts().map(|text| start_of(&text[common..])).zip(0..).collect();
-        order.sort_unstable_by(|one, two| one.0.cmp(&two.0).then_with(|| self.get(one.1).cmp(self.get(two.1))));
-        order.into_iter().map(|(_, place)| place).collect()
+        let start_at = |(place, text): (u32, &[u8])| (start_of(&text[common..]), place);
+        let mut order: Vec<_> = (0..).zip(texts()).map(start_at).collect();
+        order.sort_unstable_by(|one, two| {
+            one.0.cmp(&two.0).then_with(|| self.get(one.1 as usize).cmp(self.get(two.1 as usize)))
+        });
+        order.into_iter().map(|(_, place)| place as usize).collect()
+    }
+
+    /// The pages of the names at these places.
+    fn pages(&self, places: impl Iterator<Item = usize>, reserved: usize) -> Vec<Vec<u8>> {
+        let mut pages = Vec::new();
+        self.encode(places, reserved, |page| pages.push(page.to_vec()));
+        pages
+    }
+
+    /// Hands the pages of the names at these places to `each`, one after the other.
+    fn encode(&self, places: impl Iterator<Item = usize>, reserved: usize, mut each: impl FnMut(&[u8])) {
+        let mut page = Vec::new();
+        let (mut before, mut before_id): (&[u8], i64) = (&[], -1);
+        for place in places {
+            let text = self.get(place);
+            let shared = shared(before, text);
+            let id = i64::from(self.names[place].0.0);
+            varint::put_signed(&mut page, id - before_id);
+            varint::put(&mut page, shared as u64);
+            varint::put_bytes(&mut page, &text[shared..]);
+            (before, before_id) = (text, id);
+            // No name is longer than the other half, see `limits`.
+            if page.len() + reserved >= NAMES_PAGE_BYTES_MAX / 2 {
+                each(&page);
+                page.clear();
+                (before, before_id) = (&[], -1);
+            }
+        }
+        if !page.is_empty() {
+            each(&page);
+        }
     }
 }
 
-/// The first 16 bytes as a number in whose order the texts are.
-fn start_of(text: &[u8]) -> u128 {
-    let mut start = [0; 16];
+/// The first 12 bytes: what is sorted is 16 bytes for each then, with its place.
+fn start_of(text: &[u8]) -> [u8; 12] {
+    let mut start = [0; 12];
     let len = text.len().min(start.len());
     start[..len].copy_from_slice(&text[..len]);
-    u128::from_be_bytes(start)
+    start
 }
 
 fn shared(one: &[u8], two: &[u8]) -> usize {
     one.iter().zip(two).take_while(|(a, b)| a == b).count()
-}
-
-fn encode_in_order(places: impl Iterator<Item = usize>, texts: &Texts, reserved: usize) -> Vec<Vec<u8>> {
-    let mut pages = Vec::new();
-    let mut page = Vec::new();
-    let (mut before, mut before_id): (&[u8], i64) = (&[], -1);
-    for place in places {
-        let text = texts.get(place);
-        let shared = shared(before, text);
-        let id = i64::from(texts.ends[place].0.0);
-        varint::put_signed(&mut page, id - before_id);
-        varint::put(&mut page, shared as u64);
-        varint::put_bytes(&mut page, &text[shared..]);
-        (before, before_id) = (text, id);
-        // No name is longer than the other half, see `limits`.
-        if page.len() + reserved >= NAMES_PAGE_BYTES_MAX / 2 {
-            pages.push(std::mem::take(&mut page));
-            (before, before_id) = (&[], -1);
-        }
-    }
-    if !page.is_empty() {
-        pages.push(page);
-    }
-    pages
 }
 
 /// Hands each series of a page to `each`, its name as a text for [`key_of`].

@@ -15,7 +15,7 @@ use crate::env::clock::ManualClock;
 use crate::env::faulty::{Fault, FaultyDisk, Trouble};
 use crate::env::layout;
 use crate::model::batch::WriteBatch;
-use crate::model::limits::HEAD_RIPE_BYTES;
+use crate::model::limits::{HEAD_PASSED_BYTES, HEAD_RIPE_BYTES};
 use crate::model::point::Point;
 use crate::model::segment::{ExpiryClass, Role};
 use crate::model::series::SeriesKey;
@@ -215,5 +215,6 @@ fn a_head_is_set_aside_when_it_is_ripe() {
     let many = head_peak(5_000, 5, true);
     assert!(many > ripe * 5 / 4, "{many} bytes of many series");
     let passing = head_peak(500, 50, false);
-    assert!((ripe * 9 / 10..ripe * 5 / 4).contains(&passing), "{passing} bytes of series that come and go");
+    let passed = HEAD_PASSED_BYTES as u64;
+    assert!((passed * 9 / 10..passed * 5 / 4).contains(&passing), "{passing} bytes of series that come and go");
 }

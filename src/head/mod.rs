@@ -10,7 +10,7 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 use crate::model::durability::Sequence;
-use crate::model::limits::{HEAD_RIPE_BYTES, HEAD_RIPE_POINTS};
+use crate::model::limits::{HEAD_PASSED_BYTES, HEAD_RIPE_BYTES, HEAD_RIPE_POINTS};
 use crate::model::packed::{NEVER, NEVER_AFTER, PackedPoint, Tag, Units};
 use crate::model::series::SeriesId;
 use crate::model::time::{TimeRange, Timestamp};
@@ -294,7 +294,8 @@ impl Head {
     /// Whether it is large enough to be set aside, and gains nothing by growing.
     pub(crate) fn is_ripe(&self) -> bool {
         let are_long = self.points / HEAD_RIPE_POINTS >= self.runs.len();
-        self.bytes() >= HEAD_RIPE_BYTES && (are_long || self.is_passed_through())
+        let bytes = self.bytes();
+        (bytes >= HEAD_RIPE_BYTES && are_long) || (bytes >= HEAD_PASSED_BYTES && self.is_passed_through())
     }
 
     /// Whether series come and go: since a quarter to a half of the points were there, at least half as many new series have

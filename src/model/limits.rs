@@ -56,9 +56,13 @@ pub const QUEUE_BYTES_MAX: usize = 64 << 20;
 /// Default memory for recent points, in bytes.
 pub const HEAD_BYTES_MAX_DEFAULT: usize = 256 << 20;
 
-/// Memory with which a head is set aside although it may grow, in bytes, if it gains nothing by growing: it has
-/// [`HEAD_RIPE_POINTS`], or newer points are of other series than older ones.
+/// Memory with which a head is set aside although it may grow, in bytes, once it has [`HEAD_RIPE_POINTS`]: it gains
+/// nothing by growing.
 pub const HEAD_RIPE_BYTES: usize = 32 << 20;
+
+/// The same of a head that series only pass through, whose newer points are of other series than older ones: a smaller
+/// one holds them as whole.
+pub const HEAD_PASSED_BYTES: usize = 16 << 20;
 
 /// Points for each of its series from which on a head gains nothing by growing: its chunks are nearly as small and as
 /// cheap as longer ones. Where there are fewer, each flush costs as much as all of its series do.
