@@ -169,7 +169,6 @@ impl Engine {
     /// Replays the log into the head, and begins a new file of it.
     fn replay(&self, version: &Version, damage: Vec<String>) -> Result<()> {
         let mut told = Told { damage, ..Told::default() };
-        let total = self.log_on_disk();
         let start = self.guard.monotonic();
         let (mut read, mut next_word) = (0, PROGRESS_EVERY);
         let replay = wal::replay(
@@ -183,6 +182,7 @@ impl Engine {
                 read += payload.len() as u64;
                 let taken = self.guard.monotonic().saturating_sub(start);
                 if taken >= next_word {
+                    let total = self.log_on_disk();
                     tracing::info!(dir = %self.dir.display(), read, total, "starting: the log is being replayed");
                     next_word = taken + PROGRESS_EVERY;
                 }
