@@ -231,6 +231,8 @@ impl Engine {
     /// What is done when no segment has to be written anew.
     pub(super) fn settle_series(&self) -> Result<()> {
         self.forget_series()?;
+        // Another thread that looked over the series may have held what was dropped meanwhile; its turn has ended.
+        self.bury_unread();
         self.settle_catalog().inspect_err(|error| self.troubles.note_compaction(Some(error)))
     }
 

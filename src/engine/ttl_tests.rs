@@ -132,6 +132,27 @@ fn a_week_of_mixed_ttls_leaves_the_disk_in_time_and_is_hardly_ever_written_anew(
     assert_eq!(last.series, 0, "a series without a byte is forgotten");
 }
 
+#[test]
+fn what_was_being_looked_at_when_it_was_dropped_leaves_the_disk_when_series_are_settled() {
+    // Goal: a maintenance that comes while another thread looks over all series frees what it drops all the same.
+    // Method: segments held as that one does, and let go of before its turn ends.
+    let clock = Arc::new(ManualClock::new(Timestamp::from_secs(START)));
+    let settings = Settings { clock: clock.clone(), maintenance: Maintenance::Manual, ..Settings::default() };
+    let engine = Engine::open(Arc::new(MemoryDisk::default()), Path::new("v"), settings).expect("an empty disk");
+    let mut batch = WriteBatch::new();
+    batch.push(key(0), Point::new(Timestamp::from_secs(START), 1).with_ttl(Ttl::from_secs(60)));
+    engine.write(&batch).expect("accepted");
+    engine.flush().expect("a sound disk");
+    let held = engine.view.read().shelf.clone();
+    clock.advance(Duration::from_secs(86_400));
+    while engine.compact_one(false).expect("a sound disk") {}
+    let stats = engine.stats();
+    assert!(stats.points == 0 && stats.pinned_bytes > 0, "it is dropped, and held: {stats:?}");
+    drop(held);
+    engine.settle_series().expect("a sound disk");
+    assert_eq!(engine.stats().pinned_bytes, 0);
+}
+
 #[expect(clippy::cast_precision_loss, reason = "printed with two digits")]
 fn percent(part: u64, whole: u64) -> f64 {
     part as f64 * 100.0 / whole as f64
